@@ -1,0 +1,43 @@
+"""Sizes, counts and timers of the wire. Every limit is checked before the thing it limits is parsed."""
+
+from dataclasses import dataclass
+
+PROTOCOL_VERSION = 1
+DEFAULT_PORT = 20880  # P1 §1
+
+# Bytes. A frame of the handshake is small, so a stranger can never make us buffer much.
+MAX_HANDSHAKE_FRAME = 4 * 1024
+MAX_SESSION_FRAME = 256 * 1024
+MAX_ITEM = 32 * 1024
+MAX_EVENT_BODY = 16 * 1024
+MAX_CERTIFICATE = 2 * 1024
+
+# Counts.
+MAX_STEPS = 64
+MAX_ITEMS_PER_REPORT = 32
+MAX_SAMPLES_PER_REPORT = 256
+MAX_UNACKNOWLEDGED = 64  # Deliver frames on the way to one subordinate
+MAX_OUTBOX = 10_000  # items kept for one peer; beyond it new requests are refused, never dropped
+MAX_OPEN_REQUESTS = 8
+REKEY_AFTER = 1 << 20  # sealed messages under one key pair
+
+HELLO_TIMEOUT = 5.0  # s, from accept or connect to the end of the handshake
+CLOCK_SKEW_MS = 5 * 60 * 1000  # how far a signer's wall clock may be ahead of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """The link timers; the superior dictates them in its Hello.
+
+    `poll_interval_ms`: a poll goes out at least this often. `hold_ms`: how long the subordinate may
+    hold a poll while it has no news; 0 is the plain polling of P1. The hold ends before the interval
+    does, so that answer, round trip and next poll still fit in it.
+    """
+
+    poll_interval_ms: int = 5_000
+    hold_ms: int = 4_800
+
+    @property
+    def silence(self) -> float:
+        """Seconds after which a peer that owes us something is dead: two missed polls."""
+        return 2 * self.poll_interval_ms / 1000

@@ -1,0 +1,125 @@
+"""The bodies of frames (see README.md for the table of the wire)."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from protocol.keys import Role
+from protocol.limits import MAX_ITEM, MAX_ITEMS_PER_REPORT, MAX_OPEN_REQUESTS, MAX_SAMPLES_PER_REPORT
+from protocol.models import Count, Hash, Id16, Name, Sig, Text, Wire
+
+_OVERHEAD = 16  # the AEAD tag
+Sealed = Annotated[bytes, Field(min_length=_OVERHEAD, max_length=MAX_ITEM + _OVERHEAD)]
+Value = Annotated[float, Field(allow_inf_nan=False, ge=0)] | None
+Number = Annotated[int, Field(ge=0, lt=1 << 32)]
+
+
+class Signed(Wire):
+    """A handshake body and the sending node's signature over it."""
+
+    body: Annotated[bytes, Field(max_length=2048)]
+    signature: Sig
+
+
+class Hello(Wire):
+    """The superior opens the session and dictates its timers."""
+
+    version: Number
+    deployment: Name
+    superior: Name
+    node: Name
+    term: Count
+    poll_interval_ms: Annotated[int, Field(ge=20, le=5_000)]
+    hold_ms: Annotated[int, Field(ge=0, le=5_000)]
+    acknowledged: Count
+    ephemeral: Hash
+    nonce: Id16
+
+
+class Welcome(Wire):
+    """The subordinate answers; `hello` is the hash of the Hello's body, so both sides signed one story."""
+
+    version: Number
+    node: Name
+    role: Annotated[Role, Field(strict=False)]
+    boot: Id16
+    journal: Id16
+    acknowledged: Count
+    hello: Hash
+    ephemeral: Hash
+    nonce: Id16
+
+
+class Poll(Wire):
+    """The question. `acknowledged`: highest upward cursor that is durable at the superior."""
+
+    seq: Count
+    hold_ms: Annotated[int, Field(ge=0, le=5_000)]
+    acknowledged: Count
+
+
+class Sample(Wire):
+    """One reading of a node's four metrics (P1 §2.3); None where this host cannot tell.
+
+    Units: wall-clock ms, nodes, bytes/s, connections, bytes.
+    """
+
+    node: Name
+    at_ms: Count
+    logged_in_nodes: Value
+    network_flow: Value
+    external_connections: Value
+    memory_used: Value
+
+
+class UpwardItem(Wire):
+    """A sealed item with its cursor."""
+
+    cursor: Count
+    sealed: Sealed
+
+
+class UpwardRequest(Wire):
+    """A sealed request that wants a Reply; forgotten when the link ends."""
+
+    number: Number
+    sealed: Sealed
+
+
+class LedgerHead(Wire):
+    """Where the sender's ledger stands: a checkpoint that leaves the machine."""
+
+    entry: Count
+    hash: Hash
+
+
+class Report(Wire):
+    """The answer to exactly one Poll, and the only way upward."""
+
+    seq: Count
+    acknowledged: Count
+    ledger: LedgerHead
+    samples: Annotated[tuple[Sample, ...], Field(max_length=MAX_SAMPLES_PER_REPORT)] = ()
+    items: Annotated[tuple[UpwardItem, ...], Field(max_length=MAX_ITEMS_PER_REPORT)] = ()
+    requests: Annotated[tuple[UpwardRequest, ...], Field(max_length=MAX_OPEN_REQUESTS)] = ()
+
+
+class Deliver(Wire):
+    """A sealed item on its way down."""
+
+    cursor: Count
+    sealed: Sealed
+
+
+class Reply(Wire):
+    """The answer to one request."""
+
+    number: Number
+    sealed: Sealed
+
+
+class Goodbye(Wire):
+    """Why the sender closes the link; the code is a WireCode."""
+
+    code: Number
+    detail: Text

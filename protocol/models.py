@@ -1,0 +1,64 @@
+"""The base of everything that is parsed from bytes, and the one canonical codec.
+
+Canonical means: one value has one encoding. A map's keys stand in the order of the model's fields, and
+`decode` encodes again and compares, so a signature over bytes is a signature over the value.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, TypeVar
+
+import msgpack
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import override
+
+from protocol.errors import PeerFault, WireCode
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Id16 = Annotated[bytes, Field(min_length=16, max_length=16)]
+Hash = Annotated[bytes, Field(min_length=32, max_length=32)]
+Sig = Annotated[bytes, Field(min_length=64, max_length=64)]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+Text = Annotated[str, Field(max_length=500)]
+Line = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+T = TypeVar("T", bound="Wire")
+
+
+class Wire(BaseModel):
+    """A strict, frozen value of the wire; unknown fields are refused."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def encode(self) -> bytes:
+        """The canonical bytes."""
+        return _pack(self.model_dump())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """The value of canonical bytes. Raises PeerFault(MALFORMED)."""
+        return decode_as(TypeAdapter(cls), data)
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"  # values may hold secrets; logs name fields on purpose
+
+
+def _pack(value: Mapping[str, Any]) -> bytes:
+    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    return packed
+
+
+def decode_as(adapter: TypeAdapter[T], data: bytes) -> T:
+    """Parse `data` by a type adapter of a model or a union of models. Raises PeerFault(MALFORMED)."""
+    try:
+        raw = msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=True)
+        value = adapter.validate_python(raw)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+        raise PeerFault(WireCode.MALFORMED, f"field '{where}' is not acceptable") from None
+    except (ValueError, TypeError, msgpack.UnpackException, RecursionError, OverflowError) as error:
+        raise PeerFault(WireCode.MALFORMED, f"not a message: {type(error).__name__}") from None
+    if value.encode() != data:
+        raise PeerFault(WireCode.MALFORMED, "not the canonical encoding")
+    return value

@@ -1,0 +1,84 @@
+"""How an item is sealed: the chaotic cipher inside, a standard AEAD outside, keys that never meet.
+
+X25519 (RFC 7748) -> HKDF-SHA256 (RFC 5869) over the handshake transcript -> one secret per direction ->
+per epoch one key for AES-256-GCM (NIST SP 800-38D) and another for the inner cipher. Sequence numbers make
+the nonces, so none is ever used twice. Opening checks the AEAD first; there is no way to seal or to open
+with the inner cipher alone.
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+
+from protocol.errors import PeerFault, WireCode
+from protocol.limits import REKEY_AFTER
+
+
+class InnerCipher(Protocol):
+    """A keyed stream cipher that is its own inverse; `nonce` is 16 bytes, unique per key."""
+
+    def apply(self, nonce: bytes, data: bytes, /) -> bytes:
+        """Encrypt or decrypt."""
+        ...
+
+
+InnerCipherFactory = Callable[[bytes], InnerCipher]
+
+
+class Sealer:
+    """One direction of one session. Both ends hold an equal one and use it strictly in order."""
+
+    def __init__(self, secret: bytes, inner: InnerCipherFactory) -> None:
+        self._secret = secret
+        self._inner_factory = inner
+        self._sequence = 0
+        self._load_epoch(0)
+
+    def _load_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._aead = AESGCM(self._derive(b"aead", epoch))
+        self._inner = self._inner_factory(self._derive(b"inner", epoch))
+
+    def _derive(self, label: bytes, epoch: int) -> bytes:
+        info = b"dispatch seal 1 " + label + struct.pack("!I", epoch)
+        return HKDFExpand(SHA256(), 32, info).derive(self._secret)
+
+    def _next_nonces(self) -> tuple[bytes, bytes]:
+        epoch = self._sequence // REKEY_AFTER
+        if epoch != self._epoch:
+            self._load_epoch(epoch)
+        place = struct.pack("!IQ", epoch, self._sequence)
+        self._sequence += 1
+        return place, bytes(4) + place
+
+    def seal(self, plain: bytes, header: bytes) -> bytes:
+        """Seal `plain` (any length); `header` is authenticated with it. Adds 16 bytes."""
+        nonce, inner_nonce = self._next_nonces()
+        return self._aead.encrypt(nonce, self._inner.apply(inner_nonce, plain), header)
+
+    def open(self, sealed: bytes, header: bytes) -> bytes:
+        """The plain bytes. Raises PeerFault(SEAL) for anything altered, replayed or out of order."""
+        nonce, inner_nonce = self._next_nonces()
+        try:
+            inside = self._aead.decrypt(nonce, sealed, header)
+        except InvalidTag:
+            raise PeerFault(WireCode.SEAL, "a sealed message does not verify") from None
+        return self._inner.apply(inner_nonce, inside)
+
+
+def agree(own: X25519PrivateKey, peer: bytes, transcript: bytes) -> tuple[bytes, bytes]:
+    """The (downward, upward) secrets, 32 bytes each. Raises PeerFault(SEAL) for a degenerate peer key."""
+    try:
+        shared = own.exchange(X25519PublicKey.from_public_bytes(peer))
+    except ValueError:
+        raise PeerFault(WireCode.SEAL, "the peer's ephemeral key is not usable") from None
+    digest = Hash(SHA256())
+    digest.update(transcript)
+    both = HKDF(SHA256(), 64, salt=digest.finalize(), info=b"dispatch session 1").derive(shared)
+    return both[:32], both[32:]

@@ -1,0 +1,123 @@
+"""What both roles of a link share: the events that a session reports, its buffers, its end.
+
+The shell feeds bytes and the monotonic time, takes `data_to_send()` and calls `advance(now)` after every
+change and when `next_timer()` is due. The superior asks, the subordinate answers: one poll at most is
+outstanding, and a Report is the only frame that travels upward once the session is open.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from protocol.errors import LinkLost, LocalMisuse, PeerFault, WireCode
+from protocol.frames import FrameReader, Kind, encode_frame
+from protocol.handshake import Keys, Local
+from protocol.messages import Goodbye, Hello, LedgerHead, Sample, Welcome
+from protocol.models import Wire
+from protocol.outbox import Inbox, Outbox
+
+
+def header(kind: bytes, number: int) -> bytes:
+    return kind + struct.pack("!Q", number)
+
+
+# --- events that a session reports ---
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The subordinate answered; items and polls flow from now on."""
+
+    welcome: Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One poll was answered. Call `report_done` when its items are durable."""
+
+    ledger: LedgerHead
+    samples: tuple[Sample, ...]
+    items: tuple[tuple[int, bytes], ...]
+    requests: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HelloReceived:
+    """A superior that we accept wants a session. Make its term durable, then call `welcome`."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An item came down."""
+
+    cursor: int
+    item: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The peer holds our items up to here."""
+
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """The answer to one of our requests."""
+
+    number: int
+    body: bytes
+
+
+class Session:
+    """What both roles share: the byte buffers and the end of the link."""
+
+    def __init__(self, local: Local, outbox: Outbox, inbox: Inbox) -> None:
+        self._local = local
+        self._outbox = outbox
+        self._inbox = inbox
+        self._reader = FrameReader()
+        self._out = bytearray()
+        self._keys: Keys | None = None
+        self._sent = outbox.acknowledged
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake is done."""
+        return self._keys is not None
+
+    def data_to_send(self) -> bytes:
+        """Take the bytes that must go out."""
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    def say_goodbye(self, code: WireCode, detail: str) -> None:
+        """Tell the peer why the link ends."""
+        self._send(Kind.GOODBYE, Goodbye(code=int(code), detail=detail[:200]))
+
+    def _send(self, kind: Kind, body: Wire) -> None:
+        self._out += encode_frame(kind, body.encode())
+
+    def _open_keys(self) -> Keys:
+        if self._keys is None:
+            raise LocalMisuse("the session is not open")
+        return self._keys
+
+    def _start_from(self, acknowledged: int) -> bool:
+        moved = self._outbox.acknowledge(acknowledged)
+        self._sent = acknowledged
+        return moved
+
+    def _acknowledge(self, cursor: int) -> bool:
+        if cursor > self._sent:
+            raise PeerFault(WireCode.CURSOR, f"acknowledges {cursor}, sent was {self._sent}")
+        return self._outbox.acknowledge(cursor)
+
+
+def farewell(payload: bytes) -> LinkLost:
+    goodbye = Goodbye.decode(payload)
+    known = goodbye.code in set(WireCode)
+    code = WireCode(goodbye.code) if known else WireCode.LOST
+    return LinkLost(code, f"the peer closed the link: {goodbye.detail}")

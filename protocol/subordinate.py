@@ -1,0 +1,174 @@
+"""The subordinate's side of a session: it listens and answers."""
+
+import math
+from collections.abc import Iterator
+
+from protocol.errors import LinkLost, LocalMisuse, PeerFault, WireCode
+from protocol.frames import Kind, encode_frame
+from protocol.handshake import Fresh, Keys, Local, make_welcome, read_hello
+from protocol.keys import Certificate
+from protocol.limits import MAX_ITEMS_PER_REPORT, MAX_OPEN_REQUESTS, MAX_SAMPLES_PER_REPORT, MAX_SESSION_FRAME
+from protocol.messages import (
+    Deliver,
+    Hello,
+    LedgerHead,
+    Poll,
+    Reply,
+    Report,
+    Sample,
+    UpwardItem,
+    UpwardRequest,
+)
+from protocol.outbox import Inbox, Outbox
+from protocol.session import Acknowledged, Delivered, HelloReceived, Replied, Session, farewell, header
+
+_ITEM_BUDGET = MAX_SESSION_FRAME // 2  # bytes; the other half is for requests and samples
+
+
+class SubordinateSession(Session):
+    """The side that listens and answers. `ledger` of `advance` is where this node's ledger stands."""
+
+    def __init__(
+        self, local: Local, superior: Certificate, *, least_term: int, outbox: Outbox, inbox: Inbox
+    ) -> None:
+        super().__init__(local, outbox, inbox)
+        self._superior = superior
+        self._least_term = least_term
+        self._hello_payload = b""
+        self._silence = math.inf
+        self._heard_at = math.inf
+        self._poll: Poll | None = None
+        self._polled_at = 0.0
+        self._seq = 0
+        self._told = 0
+        self._samples: list[Sample] = []
+        self._requests: list[tuple[int, bytes]] = []
+
+    @property
+    def polls(self) -> int:
+        """Polls received in this session."""
+        return self._seq
+
+    def receive(
+        self, data: bytes, now: float
+    ) -> Iterator[HelloReceived | Delivered | Acknowledged | Replied]:
+        """Digest bytes of the peer. Raises PeerFault, or LinkLost after a Goodbye."""
+        opened = {Kind.POLL, Kind.DELIVER, Kind.REPLY, Kind.GOODBYE}
+        expected = opened if self.is_open else {Kind.HELLO, Kind.GOODBYE}
+        for kind, payload in self._reader.feed(data, frozenset(expected)):
+            if kind is Kind.GOODBYE:
+                raise farewell(payload)
+            if self._keys is None:
+                yield self._on_hello(payload)
+            else:
+                self._heard_at = now
+                yield from self._on_session_frame(kind, payload, self._keys, now)
+
+    def _on_hello(self, payload: bytes) -> HelloReceived:
+        if self._hello_payload:
+            raise PeerFault(WireCode.UNEXPECTED, "a second Hello")
+        hello = read_hello(payload, self._local, self._superior, self._least_term)
+        self._outbox.check_acknowledgement(hello.acknowledged)
+        self._hello_payload = payload
+        self._silence = 2 * hello.poll_interval_ms / 1000
+        return HelloReceived(hello)
+
+    def welcome(self, hello: Hello, fresh: Fresh, now: float) -> bool:
+        """Answer the Hello whose term is durable now; tells whether its acknowledgement was news."""
+        if not self._hello_payload or self.is_open:
+            raise LocalMisuse("there is no Hello to answer")
+        moved = self._start_from(hello.acknowledged)
+        self._told = self._inbox.durable
+        payload, self._keys = make_welcome(self._local, self._hello_payload, self._told, fresh)
+        self._out += encode_frame(Kind.WELCOME, payload)
+        self._heard_at = now
+        return moved
+
+    def _on_session_frame(
+        self, kind: Kind, payload: bytes, keys: Keys, now: float
+    ) -> Iterator[Delivered | Acknowledged | Replied]:
+        if kind is Kind.POLL:
+            yield from self._on_poll(Poll.decode(payload), now)
+        elif kind is Kind.DELIVER:
+            deliver = Deliver.decode(payload)
+            item = keys.down.open(deliver.sealed, header(b"D", deliver.cursor))
+            yield Delivered(deliver.cursor, item)
+        elif kind is Kind.REPLY:
+            reply = Reply.decode(payload)
+            yield Replied(reply.number, keys.down.open(reply.sealed, header(b"A", reply.number)))
+        else:
+            raise PeerFault(WireCode.UNEXPECTED, f"{kind.name} is not allowed now")
+
+    def _on_poll(self, poll: Poll, now: float) -> Iterator[Acknowledged]:
+        if self._poll or poll.seq != self._seq + 1:
+            raise PeerFault(WireCode.SEQUENCE, f"poll {poll.seq} after {self._seq}, one may be outstanding")
+        self._seq = poll.seq
+        self._poll = poll
+        self._polled_at = now
+        if self._acknowledge(poll.acknowledged):
+            yield Acknowledged(poll.acknowledged)
+
+    def request(self, number: int, body: bytes) -> None:
+        """Ask the superior; the answer comes as Replied. Raises LocalMisuse beyond the limit."""
+        if len(self._requests) >= MAX_OPEN_REQUESTS:
+            raise LocalMisuse("too many requests wait for a poll")
+        self._requests.append((number, body))
+
+    def sample(self, sample: Sample) -> None:
+        """Let a reading ride along with the next report; the oldest goes when there are too many."""
+        del self._samples[: max(0, len(self._samples) + 1 - MAX_SAMPLES_PER_REPORT)]
+        self._samples.append(sample)
+
+    def next_timer(self) -> float | None:
+        """Monotonic seconds at which `advance` is due, or None."""
+        if not self.is_open:
+            return None
+        if self._poll:
+            return self._polled_at + self._poll.hold_ms / 1000
+        return self._heard_at + self._silence
+
+    def advance(self, now: float, ledger: LedgerHead) -> None:
+        """Answer the poll when there is news or its hold ends. Raises LinkLost(SILENT)."""
+        if self._keys is None:
+            return
+        if self._poll is None:
+            if now >= self._heard_at + self._silence:
+                raise LinkLost(WireCode.SILENT, f"no poll for {self._silence:g} s")
+            return
+        due = now >= self._polled_at + self._poll.hold_ms / 1000
+        if due or self._has_news():
+            self._report(self._poll, self._keys, ledger)
+            self._heard_at = now  # the superior owes us the next poll from now on
+
+    def _has_news(self) -> bool:
+        return bool(self._requests or self._outbox.durable > self._sent or self._inbox.durable > self._told)
+
+    def _report(self, poll: Poll, keys: Keys, ledger: LedgerHead) -> None:
+        items = self._sealed_items(keys)
+        requests = tuple(
+            UpwardRequest(number=n, sealed=keys.up.seal(body, header(b"Q", n))) for n, body in self._requests
+        )
+        self._told = self._inbox.durable
+        report = Report(
+            seq=poll.seq,
+            acknowledged=self._told,
+            ledger=ledger,
+            samples=tuple(self._samples),
+            items=items,
+            requests=requests,
+        )
+        self._poll = None
+        self._samples.clear()
+        self._requests.clear()
+        self._send(Kind.REPORT, report)
+
+    def _sealed_items(self, keys: Keys) -> tuple[UpwardItem, ...]:
+        sealed: list[UpwardItem] = []
+        size = 0
+        for cursor, item in self._outbox.after(self._sent, MAX_ITEMS_PER_REPORT):
+            size += len(item)
+            if sealed and size > _ITEM_BUDGET:
+                break
+            sealed.append(UpwardItem(cursor=cursor, sealed=keys.up.seal(item, header(b"U", cursor))))
+            self._sent = cursor
+        return tuple(sealed)
