@@ -19,6 +19,7 @@ from protocol.seal import InnerCipherFactory, Sealer, agree
 _HELLO_DOMAIN = b"dispatch hello 1\x00"
 _WELCOME_DOMAIN = b"dispatch welcome 1\x00"
 _SUPERIOR_ROLES = frozenset({Role.HQ, Role.CENTER})
+_SUBORDINATE_ROLES = frozenset({Role.CENTER, Role.DESK, Role.PLANT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ def read_welcome(
     welcome = Welcome.decode(signed.body)
     if welcome.version != PROTOCOL_VERSION:
         raise PeerFault(WireCode.VERSION, f"'{node.name}' speaks version {welcome.version}")
+    if node.role not in _SUBORDINATE_ROLES:
+        raise PeerFault(WireCode.IDENTITY, f"a {node.role.value} is nobody's subordinate")
     if welcome.node != node.name or welcome.role is not node.role:
         raise PeerFault(WireCode.IDENTITY, f"'{node.name}' calls itself '{welcome.node}'")
     _verify(node, _WELCOME_DOMAIN, signed)

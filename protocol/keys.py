@@ -13,13 +13,21 @@ from datetime import datetime
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from protocol.errors import KeyRefused
 
 _CACHE = 4_096  # certificates whose chain was checked; a deployment has hundreds
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class Role(StrEnum):
@@ -87,7 +95,7 @@ def parse_certificate(der: bytes) -> Certificate:
         names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         role, name, stations = _read_names(names.get_values_for_type(x509.UniformResourceIdentifier))
         key = parsed.public_key()
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise KeyRefused("certificate", f"not of this deployment's form ({error})") from None
     if not isinstance(key, Ed25519PublicKey):
         raise KeyRefused(name, "the key is not Ed25519")
@@ -118,6 +126,12 @@ class SigningKey:
         return self._private.sign(domain + data)
 
 
+def _blocks(pem: bytes) -> list[bytes]:
+    begin = b"-----BEGIN"
+    blocks = [begin + block for block in pem.split(begin)[1:]]
+    return blocks or [pem]  # without any: let the parser say so
+
+
 class TrustStore:
     """Which certificates count: issued by one of our authorities, within their time, not revoked."""
 
@@ -137,7 +151,7 @@ class TrustStore:
         """Read PEM texts. Raises KeyRefused."""
         try:
             issuers = x509.load_pem_x509_certificates(authorities)
-            lists = [x509.load_pem_x509_crl(revocations)] if revocations else []
+            lists = [x509.load_pem_x509_crl(block) for block in _blocks(revocations)] if revocations else []
         except ValueError as error:
             raise KeyRefused("trust store", f"PEM cannot be read ({error})") from None
         return cls(issuers, lists)
@@ -192,7 +206,7 @@ def load_signing_key(key_pem: bytes, certificate_pem: bytes) -> SigningKey:
     try:
         private = serialization.load_pem_private_key(key_pem, password=None)
         certificate = x509.load_pem_x509_certificate(certificate_pem)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyRefused("key file", f"PEM cannot be read ({error})") from None
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyRefused("key file", "the key is not Ed25519")

@@ -73,7 +73,6 @@ class Signer(StrEnum):
 class Custody(StrEnum):
     """Who puts the next event on the chain."""
 
-    DESK = "desk"
     HEADQUARTERS = "headquarters"
     PLANT = "plant"
     NOBODY = "nobody"
@@ -120,7 +119,7 @@ _BEFORE_CONFIRMATION = {Input.CANCEL: State.CANCELLED, Input.EXPIRE: State.EXPIR
 _AT_PLANT = {Input.REFUSE: State.REFUSED, Input.EXPIRE: State.EXPIRED, Input.RECALLED: State.CANCELLED}
 
 _BY_STATE: dict[State, dict[Input, State]] = {
-    State.DRAFTED: {Input.ISSUE: State.ISSUED},
+    State.DRAFTED: {Input.ISSUE: State.ISSUED, **_BEFORE_CONFIRMATION},
     State.ISSUED: {Input.ACCEPT: State.ACCEPTED, Input.REJECT: State.REJECTED, **_BEFORE_CONFIRMATION},
     State.ACCEPTED: {Input.DELIVER: State.DELIVERED, **_BEFORE_CONFIRMATION},
     State.DELIVERED: {
@@ -179,6 +178,7 @@ TRANSITIONS: Mapping[tuple[State | None, Input], State] = MappingProxyType(
 TERMINAL = frozenset(State) - _BY_STATE.keys()
 
 _HQ_STATES = (
+    State.DRAFTED,
     State.ISSUED,
     State.ACCEPTED,
     State.DELIVERED,
@@ -194,8 +194,7 @@ _PLANT_STATES = (
     State.UNKNOWN_EXECUTING,
 )
 CUSTODY: Mapping[State, Custody] = MappingProxyType(
-    {State.DRAFTED: Custody.DESK}
-    | dict.fromkeys(_HQ_STATES, Custody.HEADQUARTERS)
+    dict.fromkeys(_HQ_STATES, Custody.HEADQUARTERS)
     | dict.fromkeys(_PLANT_STATES, Custody.PLANT)
     | dict.fromkeys(TERMINAL, Custody.NOBODY)
 )

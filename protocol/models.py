@@ -4,7 +4,7 @@ Canonical means: one value has one encoding. A map's keys stand in the order of 
 `decode` encodes again and compares, so a signature over bytes is a signature over the value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar
 
 import msgpack
@@ -43,6 +43,12 @@ class Wire(BaseModel):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"  # values may hold secrets; logs name fields on purpose
 
+    __str__ = __repr__  # pydantic's own shows every value, and so does any f-string
+
+    @override
+    def __repr_args__(self) -> Sequence[tuple[str | None, Any]]:
+        return ()  # what rich and devtools print
+
 
 def _pack(value: Mapping[str, Any]) -> bytes:
     packed: bytes = msgpack.packb(value, use_bin_type=True)
@@ -56,7 +62,8 @@ def decode_as(adapter: TypeAdapter[T], data: bytes) -> T:
         value = adapter.validate_python(raw)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-        raise PeerFault(WireCode.MALFORMED, f"field '{where}' is not acceptable") from None
+        # The peer chooses the name of an unknown field: it must not flood or forge lines of a log.
+        raise PeerFault(WireCode.MALFORMED, f"field {where[:80]!a} is not acceptable") from None
     except (ValueError, TypeError, msgpack.UnpackException, RecursionError, OverflowError) as error:
         raise PeerFault(WireCode.MALFORMED, f"not a message: {type(error).__name__}") from None
     if value.encode() != data:

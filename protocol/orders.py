@@ -142,11 +142,9 @@ class Plain(Event):
     ]
 
 
-AnyEvent = Annotated[
-    Draft | Issue | ReadBack | Reasoned | Recalled | Plain,
-    Field(discriminator="input"),
-]
-_EVENTS: TypeAdapter[Draft | Issue | ReadBack | Reasoned | Recalled | Plain] = TypeAdapter(AnyEvent)
+SignableEvent = Draft | Issue | ReadBack | Reasoned | Recalled | Plain
+AnyEvent = Annotated[SignableEvent, Field(discriminator="input")]
+EVENTS: TypeAdapter[SignableEvent] = TypeAdapter(AnyEvent)
 
 
 class SignedEvent(Wire):
@@ -166,7 +164,7 @@ class SignedEvent(Wire):
 class VerifiedEvent:
     """An event whose signature and signer hold. Only `verify_event` and `sign_event` make one."""
 
-    event: Draft | Issue | ReadBack | Reasoned | Recalled | Plain
+    event: SignableEvent
     signer: Certificate
     signed: SignedEvent
     hash: bytes
@@ -177,6 +175,14 @@ def event_hash(body: bytes) -> bytes:
     return hashlib.sha256(_EVENT_DOMAIN + body).digest()
 
 
+def order_named_by(body: bytes) -> str:
+    """Which order an unverified event speaks of; "" when it cannot be read."""
+    try:
+        return decode_as(EVENTS, body).order
+    except PeerFault:
+        return ""
+
+
 def approval_digest(order: str, given: Input, previous: bytes) -> bytes:
     """What a challenge for (re)issuing is bound to: 32 bytes that fix the order and its whole chain."""
     return hashlib.sha256(
@@ -184,11 +190,13 @@ def approval_digest(order: str, given: Input, previous: bytes) -> bytes:
     ).digest()
 
 
-def sign_event(
-    event: Draft | Issue | ReadBack | Reasoned | Recalled | Plain, key: SigningKey
-) -> VerifiedEvent:
-    """Sign an event whose `certificate` field names `key`'s certificate."""
+def sign_event(event: SignableEvent, key: SigningKey) -> VerifiedEvent:
+    """Sign an event whose `certificate` field names `key`'s certificate. Raises OrderRefused(LIMIT)."""
     body = event.encode()
+    if len(body) > MAX_EVENT_BODY:
+        raise OrderRefused(
+            RefusalCode.LIMIT, f"the event has {len(body)} B, limit {MAX_EVENT_BODY} B: split the ticket"
+        )
     signed = SignedEvent(body=body, certificate=key.certificate.der, signature=key.sign(_EVENT_DOMAIN, body))
     return VerifiedEvent(event=event, signer=key.certificate, signed=signed, hash=event_hash(body))
 
@@ -199,7 +207,7 @@ def verify_event(signed: SignedEvent, trust: TrustStore, deployment: str) -> Ver
     Raises OrderRefused(MALFORMED | SIGNATURE). Whether the signer *may* do this is the record's question.
     """
     try:
-        event = decode_as(_EVENTS, signed.body)
+        event = decode_as(EVENTS, signed.body)
     except PeerFault as error:
         raise OrderRefused(RefusalCode.MALFORMED, error.detail) from None
     try:

@@ -7,6 +7,13 @@ when it is durable here and is forgotten when the peer says that it is durable t
 from collections.abc import Iterable, Sequence
 
 from protocol.errors import LocalMisuse, PeerFault, WireCode
+from protocol.limits import MAX_ITEM
+
+
+def check_size(body: bytes) -> None:
+    """Raises LocalMisuse when `body` is too large to be sealed into a frame: it would end every link."""
+    if len(body) > MAX_ITEM:
+        raise LocalMisuse(f"{len(body)} B are over the limit of {MAX_ITEM} B for one item")
 
 
 class Outbox:
@@ -24,7 +31,8 @@ class Outbox:
         return len(self._items)
 
     def add(self, item: bytes) -> int:
-        """Give an item its cursor. It is not sendable before `mark_durable`."""
+        """Give an item its cursor. It is not sendable before `mark_durable`. Raises LocalMisuse."""
+        check_size(item)
         self.last += 1
         self._items[self.last] = item
         return self.last

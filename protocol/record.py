@@ -77,7 +77,7 @@ def apply(record: OrderRecord | None, verified: VerifiedEvent) -> OrderRecord:
     _check_signer(record.content, record.custody, verified)
     if isinstance(event, ReadBack) and event.content_hash != record.content_hash:
         raise OrderRefused(RefusalCode.ILLEGAL, "what was read back is not what was drafted")
-    if isinstance(event, Recalled) and event.recall != record.recall:
+    if isinstance(event, Recalled) and not _was_asked(record, event.recall):
         raise OrderRefused(RefusalCode.ILLEGAL, "no such recall was asked for")
     if event.input in _TIMELY and event.at_ms >= record.content.valid_until_ms:
         raise OrderRefused(RefusalCode.EXPIRED, f"'{event.input.value}' after the order's validity")
@@ -86,6 +86,11 @@ def apply(record: OrderRecord | None, verified: VerifiedEvent) -> OrderRecord:
     if event.input in OFF_CHAIN:
         return replace(record, state=state, events=events, recall=recall)
     return replace(record, state=state, events=events, head=verified.hash, position=event.position)
+
+
+def _was_asked(record: OrderRecord, recall: bytes) -> bool:
+    """Any recall of this order counts: the plant may have answered the first when a second was asked."""
+    return any(seen.hash == recall and seen.event.input is Input.RECALL for seen in record.events)
 
 
 def replay(events: Iterable[VerifiedEvent]) -> OrderRecord:
@@ -105,7 +110,7 @@ def _begin(verified: VerifiedEvent) -> OrderRecord:
     if event.previous != GENESIS or event.position != 0:
         raise OrderRefused(RefusalCode.ILLEGAL, "a draft is the first event of its chain")
     state = next_state(None, event.input)
-    _check_signer(event.content, Custody.DESK, verified)
+    _check_signer(event.content, Custody.HEADQUARTERS, verified)
     return OrderRecord(
         order=event.order,
         content=event.content,

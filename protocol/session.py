@@ -17,6 +17,7 @@ from protocol.outbox import Inbox, Outbox
 
 
 def header(kind: bytes, number: int) -> bytes:
+    """What is authenticated with a sealed message: its kind and its cursor or number."""
     return kind + struct.pack("!Q", number)
 
 
@@ -93,10 +94,6 @@ class Session:
         self._out.clear()
         return data
 
-    def say_goodbye(self, code: WireCode, detail: str) -> None:
-        """Tell the peer why the link ends."""
-        self._send(Kind.GOODBYE, Goodbye(code=int(code), detail=detail[:200]))
-
     def _send(self, kind: Kind, body: Wire) -> None:
         self._out += encode_frame(kind, body.encode())
 
@@ -116,7 +113,13 @@ class Session:
         return self._outbox.acknowledge(cursor)
 
 
+def goodbye(code: WireCode, detail: str) -> bytes:
+    """The frame that tells a peer why its link ends; allowed at any time."""
+    return encode_frame(Kind.GOODBYE, Goodbye(code=int(code), detail=detail[:200]).encode())
+
+
 def farewell(payload: bytes) -> LinkLost:
+    """The error that a peer's Goodbye means here."""
     goodbye = Goodbye.decode(payload)
     known = goodbye.code in set(WireCode)
     code = WireCode(goodbye.code) if known else WireCode.LOST

@@ -1,7 +1,7 @@
 """The subordinate's side of a session: it listens and answers."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from protocol.errors import LinkLost, LocalMisuse, PeerFault, WireCode
 from protocol.frames import Kind, encode_frame
@@ -19,10 +19,12 @@ from protocol.messages import (
     UpwardItem,
     UpwardRequest,
 )
-from protocol.outbox import Inbox, Outbox
+from protocol.outbox import Inbox, Outbox, check_size
 from protocol.session import Acknowledged, Delivered, HelloReceived, Replied, Session, farewell, header
 
-_ITEM_BUDGET = MAX_SESSION_FRAME // 2  # bytes; the other half is for requests and samples
+# Bytes of one Report; the last quarter is for the samples and for the frame's own fields.
+_ITEM_BUDGET = MAX_SESSION_FRAME // 2
+_REQUEST_BUDGET = MAX_SESSION_FRAME // 4
 
 
 class SubordinateSession(Session):
@@ -43,6 +45,11 @@ class SubordinateSession(Session):
         self._told = 0
         self._samples: list[Sample] = []
         self._requests: list[tuple[int, bytes]] = []
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the superior may take before it counts as dead."""
+        return self._silence
 
     @property
     def polls(self) -> int:
@@ -112,6 +119,7 @@ class SubordinateSession(Session):
         """Ask the superior; the answer comes as Replied. Raises LocalMisuse beyond the limit."""
         if len(self._requests) >= MAX_OPEN_REQUESTS:
             raise LocalMisuse("too many requests wait for a poll")
+        check_size(body)
         self._requests.append((number, body))
 
     def sample(self, sample: Sample) -> None:
@@ -145,9 +153,7 @@ class SubordinateSession(Session):
 
     def _report(self, poll: Poll, keys: Keys, ledger: LedgerHead) -> None:
         items = self._sealed_items(keys)
-        requests = tuple(
-            UpwardRequest(number=n, sealed=keys.up.seal(body, header(b"Q", n))) for n, body in self._requests
-        )
+        requests = self._sealed_requests(keys)
         self._told = self._inbox.durable
         report = Report(
             seq=poll.seq,
@@ -159,16 +165,27 @@ class SubordinateSession(Session):
         )
         self._poll = None
         self._samples.clear()
-        self._requests.clear()
         self._send(Kind.REPORT, report)
 
     def _sealed_items(self, keys: Keys) -> tuple[UpwardItem, ...]:
-        sealed: list[UpwardItem] = []
-        size = 0
-        for cursor, item in self._outbox.after(self._sent, MAX_ITEMS_PER_REPORT):
-            size += len(item)
-            if sealed and size > _ITEM_BUDGET:
-                break
-            sealed.append(UpwardItem(cursor=cursor, sealed=keys.up.seal(item, header(b"U", cursor))))
-            self._sent = cursor
-        return tuple(sealed)
+        fitting = _fitting(self._outbox.after(self._sent, MAX_ITEMS_PER_REPORT), _ITEM_BUDGET)
+        if fitting:
+            self._sent = fitting[-1][0]
+        return tuple(UpwardItem(cursor=c, sealed=keys.up.seal(item, header(b"U", c))) for c, item in fitting)
+
+    def _sealed_requests(self, keys: Keys) -> tuple[UpwardRequest, ...]:
+        fitting = _fitting(self._requests, _REQUEST_BUDGET)
+        del self._requests[: len(fitting)]
+        return tuple(
+            UpwardRequest(number=n, sealed=keys.up.seal(body, header(b"Q", n))) for n, body in fitting
+        )
+
+
+def _fitting(rows: Sequence[tuple[int, bytes]], budget: int) -> Sequence[tuple[int, bytes]]:
+    """The first rows whose bodies have at most `budget` bytes together; the others wait for a poll."""
+    size = 0
+    for index, (_, body) in enumerate(rows):
+        size += len(body)
+        if size > budget:
+            return rows[:index]
+    return rows

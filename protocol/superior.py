@@ -9,7 +9,7 @@ from protocol.handshake import Fresh, Keys, Local, make_hello, read_welcome
 from protocol.keys import Certificate
 from protocol.limits import MAX_UNACKNOWLEDGED, Timers
 from protocol.messages import Deliver, Poll, Reply, Report
-from protocol.outbox import Inbox, Outbox
+from protocol.outbox import Inbox, Outbox, check_size
 from protocol.session import Acknowledged, Opened, Reported, Session, farewell, header
 
 
@@ -95,7 +95,8 @@ class SuperiorSession(Session):
         self._digesting = False
 
     def reply(self, number: int, body: bytes) -> None:
-        """Answer a request."""
+        """Answer a request. Raises LocalMisuse when the body is too large."""
+        check_size(body)
         sealed = self._open_keys().down.seal(body, header(b"A", number))
         self._send(Kind.REPLY, Reply(number=number, sealed=sealed))
 

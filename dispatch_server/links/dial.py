@@ -1,0 +1,234 @@
+"""One loop per subordinate node: dial, serve, back off, again.
+
+What goes wrong on one link ends that link alone. An error of the journal is not caught here: it ends
+the daemon.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import structlog
+
+from dispatch_server.links.backoff import Backoff
+from protocol.aio.ports import RandomBytes, Stream, first_of, send, wait_until
+from protocol.aio.station import Policy, Station
+from protocol.errors import KeyRefused, LinkError, LinkLost, PeerFault, WireCode
+from protocol.handshake import Fresh
+from protocol.keys import Certificate, Role
+from protocol.limits import HELLO_TIMEOUT, MAX_OPEN_REQUESTS, Timers
+from protocol.messages import Sample
+from protocol.requests import AnyReply, Request, decode_request
+from protocol.session import Acknowledged, Opened, Reported, goodbye
+from protocol.superior import SuperiorSession
+
+_CHUNK = 64 * 1024
+_log = structlog.get_logger("link")
+
+
+class LinkState(StrEnum):
+    """What the loop of a link is doing; derived from where it stands, never stored."""
+
+    DIALLING = "dialling"
+    CONNECTED = "connected"
+    WAITING = "waiting"
+
+
+@dataclass(slots=True)
+class LinkStatus:
+    """What people see of a link."""
+
+    node: str
+    role: Role
+    state: LinkState = LinkState.DIALLING
+    polls: int = 0
+    sessions: int = 0
+    faults: int = 0
+    last_error: str = ""
+    heard_at: float | None = field(default=None, repr=False)
+
+
+class Superior(Protocol):
+    """What the node behind its links does with what comes up them."""
+
+    def on_samples(self, node: str, samples: tuple[Sample, ...]) -> None:
+        """Telemetry of a node or, from a center, of its region."""
+        ...
+
+    async def answer(self, node: str, request: Request) -> AnyReply:
+        """Answer a question about people."""
+        ...
+
+
+Dial = Callable[[], Awaitable[Stream]]
+
+
+class Link:
+    """The link to one subordinate."""
+
+    def __init__(
+        self,
+        station: Station,
+        node: str,
+        role: Role,
+        *,
+        dial: Dial,
+        policy: Policy,
+        superior: Superior,
+        timers: Timers,
+        backoff: Backoff,
+        random: RandomBytes,
+    ) -> None:
+        self.status = LinkStatus(node, role)
+        self.wake = asyncio.Event()
+        self.station = station
+        self.node = node
+        self.policy = policy
+        self.superior = superior
+        self.timers = timers
+        self.random = random
+        self._dial = dial
+        self._backoff = backoff
+        station.on_news(node, self.wake.set)
+
+    async def run(self) -> None:
+        """Keep the link up until cancelled. Raises JournalError only."""
+        while True:
+            self.status.state = LinkState.DIALLING
+            fault = False
+            try:
+                await self._once()
+            except (LinkError, OSError, TimeoutError) as error:
+                fault = isinstance(error, PeerFault)
+                self._tell(error, fault=fault)
+            self.status.state = LinkState.WAITING
+            await asyncio.sleep(self._backoff.next_delay(fault=fault))
+
+    def _tell(self, error: Exception, *, fault: bool) -> None:
+        text = str(error) or type(error).__name__
+        if fault:
+            self.status.faults += 1
+            _log.warning("peer at fault", node=self.node, why=text)
+        elif text != self.status.last_error:
+            _log.info("link down", node=self.node, why=text)
+        self.status.last_error = text
+
+    async def _once(self) -> None:
+        stream = await self._dial()
+        try:
+            await _Conversation(self, stream, self._identify(stream.peer_certificate)).run()
+        except PeerFault as fault:
+            with suppress(OSError, TimeoutError):
+                await send(stream, goodbye(fault.code, fault.detail), 1.0)
+            raise
+        finally:
+            stream.close()
+
+    def _identify(self, der: bytes) -> Certificate:
+        try:
+            certificate = self.station.trust.identify(der, self.station.wall_ms())
+        except KeyRefused as error:
+            raise PeerFault(WireCode.IDENTITY, str(error)) from None
+        if certificate.name != self.node or certificate.role is not self.status.role:
+            raise PeerFault(
+                WireCode.IDENTITY,
+                f"the certificate names {certificate.role.value} '{certificate.name}', "
+                f"configured is {self.status.role.value} '{self.node}'",
+            )
+        return certificate
+
+    def opened(self) -> None:
+        """A session is open."""
+        self._backoff.succeeded()
+        self.status.state = LinkState.CONNECTED
+        self.status.sessions += 1
+        self.status.last_error = ""
+        _log.info("link open", node=self.node)
+
+
+class _Conversation:
+    """One stream from Hello to its end."""
+
+    def __init__(self, link: Link, stream: Stream, node: Certificate) -> None:
+        station = link.station
+        self._link = link
+        self._station = station
+        self._stream = stream
+        self._requests: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(MAX_OPEN_REQUESTS)
+        self._counted = 0
+        self._session = SuperiorSession(
+            station.local,
+            node,
+            term=station.term,
+            timers=link.timers,
+            outbox=station.outbox(link.node),
+            inbox=station.inbox(link.node),
+            fresh=Fresh.of(link.random(48)),
+        )
+
+    async def run(self) -> None:
+        await self._flush()
+        async with asyncio.timeout(HELLO_TIMEOUT):
+            while not self._session.is_open:
+                await self._receive()
+        self._link.opened()
+        await first_of(self._read(), self._pump(), self._answer_requests())
+
+    async def _read(self) -> None:
+        while True:
+            await self._receive()
+
+    async def _receive(self) -> None:
+        data = await self._stream.read(_CHUNK)
+        if not data:
+            raise LinkLost(WireCode.LOST, "the peer closed the connection")
+        now = self._now()
+        for event in self._session.receive(data, now):
+            match event:
+                case Acknowledged():
+                    self._station.acknowledged(self._link.node, event.cursor)
+                case Reported():
+                    await self._on_report(event, now)
+                case Opened():
+                    pass
+        self._link.wake.set()
+
+    async def _on_report(self, report: Reported, now: float) -> None:
+        link = self._link
+        link.status.heard_at = now
+        if report.samples:
+            link.superior.on_samples(link.node, report.samples)
+        for request in report.requests:
+            if self._requests.full():
+                raise PeerFault(WireCode.LIMIT, "too many unanswered requests")
+            self._requests.put_nowait(request)
+        if report.items:
+            await self._station.take(link.node, report.items, link.policy)
+            self._station.witness(link.node, report.ledger)
+        self._session.report_done()
+
+    async def _answer_requests(self) -> None:
+        """One at a time: a node that asks without end slows down only itself."""
+        while True:
+            number, body = await self._requests.get()
+            reply = await self._link.superior.answer(self._link.node, decode_request(body))
+            self._session.reply(number, reply.encode())
+            self._link.wake.set()
+
+    async def _pump(self) -> None:
+        while True:
+            self._link.wake.clear()
+            await self._flush()
+            self._link.status.polls += self._session.polls - self._counted
+            self._counted = self._session.polls
+            await wait_until(self._link.wake, self._session.next_timer())
+
+    async def _flush(self) -> None:
+        self._session.advance(self._now())
+        await send(self._stream, self._session.data_to_send(), self._link.timers.silence)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

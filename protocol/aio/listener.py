@@ -1,0 +1,206 @@
+"""The subordinate's end of its link: it accepts its superior, keeps one session, answers polls.
+
+A newer link of the superior replaces the older one (which may be half-open); everybody else is refused.
+"""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from protocol.aio.ports import RandomBytes, Stream, first_of, send, wait_until
+from protocol.aio.station import Policy, Station
+from protocol.errors import KeyRefused, LinkLost, LocalMisuse, PeerFault, WireCode
+from protocol.handshake import Fresh
+from protocol.keys import Certificate
+from protocol.limits import HELLO_TIMEOUT
+from protocol.messages import Hello, Sample
+from protocol.requests import AnyReply, Request, decode_reply
+from protocol.session import Acknowledged, Delivered, HelloReceived, Replied, goodbye
+from protocol.subordinate import SubordinateSession
+
+_CHUNK = 64 * 1024
+_log = structlog.get_logger("link")
+
+
+class Listener:
+    """Serves the one superior of this node. Give `accept` to whatever listens."""
+
+    def __init__(self, station: Station, superior: str, policy: Policy, random: RandomBytes) -> None:
+        self.superior = superior
+        self.refused = 0
+        self.station = station
+        self.policy = policy
+        self.random = random
+        self.wake = asyncio.Event()
+        self._service: _Service | None = None
+        self._door = asyncio.Lock()
+        self._waiting: dict[int, asyncio.Future[AnyReply]] = {}
+        self._last_request = 0
+        station.on_news(superior, self.wake.set)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the superior has a session with us now."""
+        return self._service is not None
+
+    @property
+    def polls(self) -> int:
+        """Polls received on the present link."""
+        return self._service.session.polls if self._service else 0
+
+    def sample(self, sample: Sample) -> None:
+        """Let a reading ride along with the next report; without a link it is dropped."""
+        if self._service:
+            self._service.session.sample(sample)
+
+    async def ask(self, request: Request) -> AnyReply:
+        """Ask the superior. Raises LinkLost when there is no link or it ends before the answer."""
+        if self._service is None:
+            raise LinkLost(WireCode.LOST, f"'{self.superior}' is not connected to this node now")
+        self._last_request = (self._last_request + 1) % (1 << 32)
+        number = self._last_request
+        try:
+            self._service.session.request(number, request.encode())
+        except LocalMisuse as error:
+            raise LinkLost(WireCode.LIMIT, str(error)) from None
+        future: asyncio.Future[AnyReply] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        self.wake.set()
+        try:
+            return await future
+        finally:
+            self._waiting.pop(number, None)
+
+    def replied(self, number: int, body: bytes) -> None:
+        """A reply came; one that nobody waits for any more is dropped. Raises PeerFault(MALFORMED)."""
+        reply = decode_reply(body)
+        future = self._waiting.get(number)
+        if future and not future.done():
+            future.set_result(reply)
+
+    async def accept(self, stream: Stream) -> None:
+        """Serve one incoming stream to its end; never raises for what a peer does."""
+        try:
+            await _Service(self, stream, self._identify(stream.peer_certificate)).run()
+        except PeerFault as fault:
+            self.refused += 1
+            _log.warning("link refused", superior=self.superior, code=fault.code.name, why=fault.detail)
+            with suppress(OSError, TimeoutError):
+                await send(stream, goodbye(fault.code, fault.detail), 1.0)
+        except (LinkLost, OSError, TimeoutError) as error:
+            _log.info("link ended", superior=self.superior, why=str(error) or type(error).__name__)
+        finally:
+            stream.close()
+
+    def _identify(self, der: bytes) -> Certificate:
+        try:
+            certificate = self.station.trust.identify(der, self.station.wall_ms())
+        except KeyRefused as error:
+            raise PeerFault(WireCode.IDENTITY, str(error)) from None
+        if not certificate.is_node or certificate.name != self.superior:
+            raise PeerFault(WireCode.IDENTITY, f"'{certificate.name}' is not the superior of this node")
+        return certificate
+
+    async def take_over(self, service: "_Service", hello: Hello) -> bool:
+        """Make this the one service. Raises PeerFault(TERM) if a higher term came meanwhile."""
+        async with self._door:
+            if self._service:
+                self._service.replaced.set()
+                await self._service.ended.wait()
+            if hello.term < self.station.term:
+                raise PeerFault(WireCode.TERM, f"term {hello.term} is over")
+            await self.station.raise_term(hello.term)
+            self._service = service
+            fresh = Fresh.of(self.random(48))
+            return service.session.welcome(hello, fresh, asyncio.get_running_loop().time())
+
+    def leave(self, service: "_Service") -> None:
+        """The service ended: what was asked on it has no answer."""
+        if self._service is service:
+            self._service = None
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(LinkLost(WireCode.LOST, "the link ended before the answer came"))
+        service.ended.set()
+
+    async def stop(self) -> None:
+        """End the present session."""
+        if self._service:
+            self._service.replaced.set()
+            await self._service.ended.wait()
+
+
+class _Service:
+    """One stream from its Hello to its end."""
+
+    def __init__(self, owner: Listener, stream: Stream, superior: Certificate) -> None:
+        station = owner.station
+        self._owner = owner
+        self._station = station
+        self._stream = stream
+        self.session = SubordinateSession(
+            station.local,
+            superior,
+            least_term=station.term,
+            outbox=station.outbox(superior.name),
+            inbox=station.inbox(superior.name),
+        )
+        self.replaced = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.timeout(HELLO_TIMEOUT):
+                hello = await self._hello()
+            if await self._owner.take_over(self, hello):
+                self._station.acknowledged(self._owner.superior, hello.acknowledged)
+            _log.info("link open", superior=self._owner.superior, term=hello.term)
+            await first_of(self._read(), self._pump(), self._until_replaced())
+        finally:
+            self._owner.leave(self)
+
+    async def _hello(self) -> Hello:
+        while True:
+            for event in self.session.receive(await self._chunk(), self._now()):
+                if isinstance(event, HelloReceived):
+                    return event.hello
+
+    async def _chunk(self) -> bytes:
+        data = await self._stream.read(_CHUNK)
+        if not data:
+            raise LinkLost(WireCode.LOST, "the superior closed the connection")
+        return data
+
+    async def _read(self) -> None:
+        superior = self._owner.superior
+        while True:
+            data = await self._chunk()
+            items: list[tuple[int, bytes]] = []
+            for event in self.session.receive(data, self._now()):
+                match event:
+                    case Delivered():
+                        items.append((event.cursor, event.item))
+                    case Acknowledged():
+                        self._station.acknowledged(superior, event.cursor)
+                    case Replied():
+                        self._owner.replied(event.number, event.body)
+                    case HelloReceived():
+                        raise PeerFault(WireCode.UNEXPECTED, "a second Hello")
+            self._owner.wake.set()
+            if items:
+                await self._station.take(superior, items, self._owner.policy)
+
+    async def _pump(self) -> None:
+        while True:
+            self._owner.wake.clear()
+            self.session.advance(self._now(), self._station.ledger_head)
+            await send(self._stream, self.session.data_to_send(), self.session.patience)
+            await wait_until(self._owner.wake, self.session.next_timer())
+
+    async def _until_replaced(self) -> None:
+        await self.replaced.wait()
+        raise LinkLost(WireCode.REPLACED, "a newer link took over, or this node stops")
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,264 @@
+"""A node's orders and cursors. A decision is made on `Work`, in memory and at once; `commit` publishes it
+to the other decisions and hands it to the journal; only when it is durable there may a link tell of it.
+
+Nothing of a Work that is thrown away (an error in the middle) is ever seen.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from protocol.errors import OrderRefused, PeerFault, WireCode
+from protocol.handshake import Local
+from protocol.items import EventItem, Item, decode_item
+from protocol.journal.batch import Batch, Entry, Notice, OrderRow, Pending
+from protocol.journal.file import JournalError, Loaded
+from protocol.journal.verify import EVENT, PEER_CHECKPOINT
+from protocol.journal.writer import Writer
+from protocol.keys import TrustStore
+from protocol.limits import MAX_OUTBOX
+from protocol.messages import LedgerHead
+from protocol.models import Wire
+from protocol.orders import SignedEvent, VerifiedEvent, order_named_by, verify_event
+from protocol.outbox import Inbox, Outbox
+from protocol.record import OrderRecord, apply, replay
+
+_CLOSED_KEPT = 1_000  # closed orders kept in memory; older ones are read back when asked for
+
+
+class Policy(Protocol):
+    """What a station does with items: headquarters, a relay, a plant or a desk."""
+
+    async def prepare(self, peer: str, item: Item) -> None:
+        """Anything that must wait (a second store) before `on_item` can decide at once."""
+        ...
+
+    def on_item(self, work: "Work", peer: str, item: Item) -> None:
+        """Decide. Must not wait and must not fail for anything that a peer can send."""
+        ...
+
+
+class Work:
+    """One decision in the making."""
+
+    def __init__(self, station: "Station") -> None:
+        self._station = station
+        self.batch = Batch()
+        self.orders: dict[str, OrderRecord] = {}
+        self.posts: list[tuple[str, bytes]] = []
+        self.received: dict[str, int] = {}
+
+    def order(self, order: str) -> OrderRecord | None:
+        """The order as this work sees it."""
+        return self.orders.get(order) or self._station.orders.get(order)
+
+    def record(self, verified: VerifiedEvent) -> OrderRecord:
+        """Put an event on its order. Raises OrderRefused and then changes nothing."""
+        record = apply(self.order(verified.event.order), verified)
+        self.orders[record.order] = record
+        self.batch.entries.append(
+            Entry(EVENT, record.order, self._station.wall_ms(), verified.signed.encode(), verified.hash)
+        )
+        self.batch.orders[record.order] = OrderRow(
+            record.order, record.content.plant, record.state, record.is_open
+        )
+        self.settle(verified.hash)
+        return record
+
+    def post(self, peer: str, item: Wire) -> None:
+        """Send an item to a direct peer. New orders ask `Station.is_crowded` first."""
+        self.posts.append((peer, item.encode()))
+
+    def take(self, peer: str, cursor: int) -> bool:
+        """Whether the item is new. Raises PeerFault(CURSOR) when one before it is missing."""
+        received = self.received.get(peer, self._station.inbox(peer).received)
+        if cursor <= received:
+            return False
+        if cursor != received + 1:
+            raise PeerFault(WireCode.CURSOR, f"item {cursor} follows {received}")
+        self.received[peer] = cursor
+        return True
+
+    def note(self, kind: str, subject: str, **facts: object) -> None:
+        """Write a line to the ledger that is not an order event."""
+        pairs = tuple((key, str(value)) for key, value in facts.items())
+        body = Notice(facts=pairs).encode()
+        self.batch.entries.append(Entry(kind, subject, self._station.wall_ms(), body))
+
+    def intend(self, verified: VerifiedEvent) -> None:
+        """Remember an event that its custodian has to take or refuse."""
+        row = Pending(verified.hash, verified.event.order, verified.signed.encode())
+        self.batch.pending.append(row)
+
+    def settle(self, event_hash: bytes) -> None:
+        """The custodian took or refused the event."""
+        if event_hash in self._station.pending:
+            self.batch.settled.append(event_hash)
+
+
+class Station:
+    """A node's durable state. `superior_term` is the highest term this node has seen (fencing)."""
+
+    def __init__(
+        self, local: Local, trust: TrustStore, writer: Writer, loaded: Loaded, wall_ms: Callable[[], int]
+    ) -> None:
+        self.local = local
+        self.trust = trust
+        self.wall_ms = wall_ms
+        self.orders: dict[str, OrderRecord] = {}
+        self.pending = {row.event_hash: row for row in loaded.pending}
+        self.meta = dict(loaded.meta)
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writer = writer
+        self._outboxes: dict[str, Outbox] = {}
+        self._inboxes: dict[str, Inbox] = {}
+        self._wakers: dict[str, Callable[[], None]] = {}
+        self._watchers: list[Callable[[OrderRecord], None]] = []
+        for name, row in loaded.peers.items():
+            self._outboxes[name] = Outbox(row.acknowledged, row.assigned, row.outgoing)
+            self._inboxes[name] = Inbox(row.received)
+        for order, bodies in loaded.open_events.items():
+            self.orders[order] = self._replay(bodies)
+
+    def _replay(self, bodies: Iterable[bytes]) -> OrderRecord:
+        try:
+            return replay(self.verify(SignedEvent.decode(body)) for body in bodies)
+        except (OrderRefused, PeerFault) as error:
+            raise JournalError(f"the journal holds an order that does not verify: {error}") from error
+
+    def verify(self, signed: SignedEvent) -> VerifiedEvent:
+        """See verify_event."""
+        return verify_event(signed, self.trust, self.local.deployment)
+
+    def outbox(self, peer: str) -> Outbox:
+        """What is on its way to a peer."""
+        return self._outboxes.setdefault(peer, Outbox())
+
+    def is_crowded(self, peer: str) -> bool:
+        """Whether so much waits for a peer that no new order should be taken for it."""
+        return len(self.outbox(peer)) >= MAX_OUTBOX
+
+    def inbox(self, peer: str) -> Inbox:
+        """What was taken of a peer."""
+        return self._inboxes.setdefault(peer, Inbox())
+
+    @property
+    def ledger_head(self) -> LedgerHead:
+        """Where the durable ledger ends."""
+        return LedgerHead(entry=self._writer.head.entry, hash=self._writer.head.hash)
+
+    @property
+    def term(self) -> int:
+        """The highest term that this station gave or saw."""
+        return int.from_bytes(self.meta.get("term", b""))
+
+    def on_news(self, peer: str, waker: Callable[[], None]) -> None:
+        """Call `waker` whenever something durable waits for `peer`."""
+        self._wakers[peer] = waker
+
+    def watch_orders(self, watcher: Callable[[OrderRecord], None]) -> None:
+        """Call `watcher` with each changed order once the change is durable."""
+        self._watchers.append(watcher)
+
+    def work(self) -> Work:
+        """Begin a decision."""
+        return Work(self)
+
+    def commit(self, work: Work) -> "asyncio.Future[None]":
+        """Publish the decision; the future is done when it is durable. Its JournalError ends the station."""
+        batch = work.batch
+        self.orders.update(work.orders)
+        self.meta.update(batch.meta)
+        self.pending.update({row.event_hash: row for row in batch.pending})
+        for event_hash in batch.settled:
+            self.pending.pop(event_hash, None)
+        for peer, item in work.posts:
+            batch.outgoing.append((peer, self.outbox(peer).add(item), item))
+        for peer, cursor in work.received.items():
+            batch.received[peer] = cursor
+            self.inbox(peer).received = cursor
+        future = self._writer.commit(batch)
+        future.add_done_callback(lambda done: self._written(work, done))
+        # Shielded: a caller that is cancelled must not hide from us that the write went through.
+        waiter = asyncio.shield(future)
+        waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return waiter
+
+    def _written(self, work: Work, done: "asyncio.Future[None]") -> None:
+        if done.cancelled():
+            return
+        if error := done.exception():
+            if not self.failed.done():
+                self.failed.set_exception(error)
+            return
+        for peer, cursor, _ in work.batch.outgoing:
+            self.outbox(peer).mark_durable(cursor)
+        for peer, cursor in work.batch.received.items():
+            self.inbox(peer).mark_durable(cursor)
+        for peer in {peer: None for peer, _ in work.posts} | dict.fromkeys(work.received):
+            if waker := self._wakers.get(peer):
+                waker()
+        for record in work.orders.values():
+            for watcher in self._watchers:
+                watcher(record)
+        self._forget_old_orders()
+
+    def _forget_old_orders(self) -> None:
+        excess = len(self.orders) - 2 * _CLOSED_KEPT
+        if excess > 0:
+            closed = [order for order, record in self.orders.items() if not record.is_open]
+            for order in closed[: max(0, len(closed) - _CLOSED_KEPT)]:
+                del self.orders[order]
+
+    async def find(self, order: str) -> OrderRecord | None:
+        """An order, also one that is no longer in memory."""
+        if order not in self.orders and (bodies := await self._writer.events_of(order)):
+            self.orders.setdefault(order, self._replay(bodies))
+        return self.orders.get(order)
+
+    async def latest_orders(self, limit: int) -> Sequence[OrderRow]:
+        """The orders that changed last, newest first."""
+        return await self._writer.latest_orders(limit)
+
+    async def take(self, peer: str, items: Sequence[tuple[int, bytes]], policy: Policy) -> None:
+        """Take what a peer sent; returns when it is durable. Raises PeerFault, JournalError."""
+        decoded = [(cursor, decode_item(data)) for cursor, data in items]
+        received = self.inbox(peer).received
+        for cursor, item in decoded:
+            if cursor > received:
+                await self.find(_order_of(item))
+                await policy.prepare(peer, item)
+        work = self.work()
+        for cursor, item in decoded:
+            if work.take(peer, cursor):
+                policy.on_item(work, peer, item)
+        if work.received:
+            await self.commit(work)
+
+    def acknowledged(self, peer: str, cursor: int) -> None:
+        """The peer holds everything up to `cursor`. Not awaited: if it is lost the peer says it again."""
+        work = self.work()
+        work.batch.acknowledged[peer] = cursor
+        self.commit(work)
+
+    def witness(self, peer: str, head: LedgerHead) -> None:
+        """Keep where a peer's ledger stands, so that it cannot lose its tail unseen."""
+        work = self.work()
+        work.note(PEER_CHECKPOINT, peer, entry=head.entry, hash=head.hash.hex())
+        self.commit(work)
+
+    async def raise_term(self, term: int) -> None:
+        """Make a higher term durable (fencing)."""
+        if term > self.term:
+            work = self.work()
+            work.batch.meta["term"] = term.to_bytes(8)
+            work.note("term", self.local.name, term=term)
+            await self.commit(work)
+
+    async def close(self) -> None:
+        """Make everything durable and close the journal."""
+        await self._writer.close()
+
+
+def _order_of(item: Item) -> str:
+    return order_named_by(item.body) if isinstance(item, EventItem) else item.order

@@ -1,0 +1,260 @@
+"""The journal file: SQLite in WAL mode with synchronous=FULL, so a commit that returned is on the disk.
+
+Every entry's hash covers the entry before it, and each commit leaves a checkpoint signed by the node's
+key, so that an edited row, a removed row and a cut-off tail are all found by `verify.py`.
+"""
+
+import hashlib
+import os
+import sqlite3
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from protocol.errors import DispatchError
+from protocol.journal.batch import Batch, Entry, Head, OrderRow, Pending
+from protocol.keys import SigningKey
+from protocol.lifecycle import State
+
+SCHEMA_VERSION = 1
+_ENTRY_DOMAIN = b"dispatch ledger entry 1\x00"
+CHECKPOINT_DOMAIN = b"dispatch ledger checkpoint 1\x00"
+
+_SCHEMA = """
+CREATE TABLE ledger (
+    entry INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    body BLOB NOT NULL, hash BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER ledger_is_not_updated BEFORE UPDATE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER ledger_is_not_deleted BEFORE DELETE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TABLE order_event (
+    hash BLOB PRIMARY KEY, order_id TEXT NOT NULL, entry INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX order_event_by_order ON order_event (order_id, entry);
+CREATE TABLE orders (
+    order_id TEXT PRIMARY KEY, plant TEXT NOT NULL, state TEXT NOT NULL, is_open INTEGER NOT NULL
+) STRICT;
+CREATE INDEX open_orders ON orders (order_id) WHERE is_open;
+CREATE TABLE outbox (
+    peer TEXT NOT NULL, cursor INTEGER NOT NULL, item BLOB NOT NULL, PRIMARY KEY (peer, cursor)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE peer (
+    name TEXT PRIMARY KEY, received INTEGER NOT NULL DEFAULT 0, assigned INTEGER NOT NULL DEFAULT 0,
+    acknowledged INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE pending (
+    event_hash BLOB PRIMARY KEY, order_id TEXT NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE TABLE checkpoint (
+    id INTEGER PRIMARY KEY CHECK (id = 1), entry INTEGER NOT NULL, hash BLOB NOT NULL,
+    signature BLOB NOT NULL, certificate BLOB NOT NULL
+) STRICT;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+"""
+
+
+class JournalError(DispatchError):
+    """The journal cannot be opened or written. The daemon must not go on without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    """The cursors of one peer with what is still on the way to it."""
+
+    received: int = 0
+    assigned: int = 0
+    acknowledged: int = 0
+    outgoing: tuple[tuple[int, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a station knows when it starts."""
+
+    head: Head
+    meta: dict[str, bytes]
+    peers: dict[str, PeerRow]
+    pending: tuple[Pending, ...]
+    open_events: dict[str, tuple[bytes, ...]] = field(repr=False)
+
+
+def entry_hash(previous: bytes, number: int, entry: Entry) -> bytes:
+    """SHA-256 that chains an entry to the one before it; every field has a length, so none can shift."""
+    kind, subject = entry.kind.encode(), entry.subject.encode()
+    sizes = struct.pack("!QQHHI", number, entry.at_ms, len(kind), len(subject), len(entry.body))
+    return hashlib.sha256(_ENTRY_DOMAIN + previous + sizes + kind + subject + entry.body).digest()
+
+
+def checkpoint_bytes(head: Head) -> bytes:
+    """What a node signs of its ledger's end."""
+    return struct.pack("!Q", head.entry) + head.hash
+
+
+class JournalFile:
+    """The open file. Not thread-safe: one writer thread owns it once the station runs."""
+
+    def __init__(self, connection: sqlite3.Connection, key: SigningKey) -> None:
+        self._db = connection
+        self._key = key
+        self.head = self._read_head()
+
+    @classmethod
+    def open(cls, path: Path | str, key: SigningKey, journal_id: bytes) -> "JournalFile":
+        """Open or create (mode 0600). `journal_id`: 16 random bytes, kept only if the file is new.
+
+        Raises JournalError.
+        """
+        if path != ":memory:":
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            except OSError as error:
+                raise JournalError(f"journal {path} cannot be opened: {error.strerror}") from None
+        try:
+            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            _create_schema(db, journal_id)
+        except sqlite3.DatabaseError as error:
+            raise JournalError(f"journal {path} is not usable: {error}") from None
+        return cls(db, key)
+
+    def _read_head(self) -> Head:
+        row = self._db.execute("SELECT entry, hash FROM ledger ORDER BY entry DESC LIMIT 1").fetchone()
+        return Head(*row) if row else Head()
+
+    def write(self, batches: Iterable[Batch]) -> Head:
+        """Write all batches in one transaction; when this returns they are durable. Raises JournalError."""
+        head = self.head
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for batch in batches:
+                head = self._write_batch(batch, head)
+            if head != self.head:
+                self._write_checkpoint(head)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise JournalError(f"the journal cannot be written: {error}") from error
+        self.head = head
+        return head
+
+    def _write_batch(self, batch: Batch, head: Head) -> Head:
+        for entry in batch.entries:
+            number = head.entry + 1
+            head = Head(number, entry_hash(head.hash, number, entry))
+            self._db.execute(
+                "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?)",
+                (number, entry.kind, entry.subject, entry.at_ms, entry.body, head.hash),
+            )
+            if entry.event_hash is not None:
+                row = (entry.event_hash, entry.subject, number)
+                self._db.execute("INSERT INTO order_event VALUES (?, ?, ?)", row)
+        self._write_orders(batch.orders.values())
+        self._write_delivery(batch)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO pending VALUES (?, ?, ?)",
+            [(p.event_hash, p.order, p.body) for p in batch.pending],
+        )
+        self._db.executemany("DELETE FROM pending WHERE event_hash = ?", [(h,) for h in batch.settled])
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", batch.meta.items())
+        return head
+
+    def _write_orders(self, rows: Iterable[OrderRow]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)",
+            [(row.order, row.plant, row.state.value, int(row.is_open)) for row in rows],
+        )
+
+    def _write_delivery(self, batch: Batch) -> None:
+        for peer, cursor, item in batch.outgoing:
+            self._db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (peer, cursor, item))
+            self._set_peer("assigned", peer, cursor)
+        for peer, cursor in batch.received.items():
+            self._set_peer("received", peer, cursor)
+        for peer, cursor in batch.acknowledged.items():
+            self._db.execute("DELETE FROM outbox WHERE peer = ? AND cursor <= ?", (peer, cursor))
+            self._set_peer("acknowledged", peer, cursor)
+
+    def _set_peer(self, column: str, peer: str, cursor: int) -> None:
+        self._db.execute("INSERT OR IGNORE INTO peer (name) VALUES (?)", (peer,))
+        self._db.execute(_SET_PEER[column], (cursor, peer))
+
+    def _write_checkpoint(self, head: Head) -> None:
+        signature = self._key.sign(CHECKPOINT_DOMAIN, checkpoint_bytes(head))
+        self._db.execute(
+            "INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?, ?)",
+            (head.entry, head.hash, signature, self._key.certificate.der),
+        )
+
+    def load(self) -> Loaded:
+        """Read what a station needs to go on: open orders' events, cursors, unacknowledged items."""
+        peers = {
+            name: PeerRow(received, assigned, acknowledged, self._outgoing(name))
+            for name, received, assigned, acknowledged in self._db.execute("SELECT * FROM peer")
+        }
+        events: dict[str, list[bytes]] = {}
+        for order, body in self._db.execute(
+            "SELECT orders.order_id, ledger.body FROM orders JOIN order_event USING (order_id)"
+            " JOIN ledger USING (entry) WHERE is_open ORDER BY entry"
+        ):
+            events.setdefault(order, []).append(body)
+        return Loaded(
+            head=self.head,
+            meta=dict(self._db.execute("SELECT key, value FROM meta")),
+            peers=peers,
+            pending=tuple(Pending(*row) for row in self._db.execute("SELECT * FROM pending")),
+            open_events={order: tuple(bodies) for order, bodies in events.items()},
+        )
+
+    def _outgoing(self, peer: str) -> tuple[tuple[int, bytes], ...]:
+        query = "SELECT cursor, item FROM outbox WHERE peer = ? ORDER BY cursor"
+        return tuple(self._db.execute(query, (peer,)))
+
+    def events_of(self, order: str) -> Sequence[bytes]:
+        """The signed events of one order, oldest first; empty when it is not known."""
+        query = "SELECT body FROM order_event JOIN ledger USING (entry) WHERE order_id = ? ORDER BY entry"
+        return [body for (body,) in self._db.execute(query, (order,))]
+
+    def latest_orders(self, limit: int) -> Sequence[OrderRow]:
+        """The orders that were written last, newest first."""
+        rows = self._db.execute("SELECT * FROM orders ORDER BY rowid DESC LIMIT ?", (limit,))
+        return [OrderRow(order, plant, State(state), bool(is_open)) for order, plant, state, is_open in rows]
+
+    def close(self) -> None:
+        """Close the file; everything committed stays."""
+        self._db.close()
+
+
+_SET_PEER = {
+    "assigned": "UPDATE peer SET assigned = ? WHERE name = ?",
+    "received": "UPDATE peer SET received = ? WHERE name = ?",
+    "acknowledged": "UPDATE peer SET acknowledged = ? WHERE name = ?",
+}
+
+
+def _create_schema(db: sqlite3.Connection, journal_id: bytes) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version == SCHEMA_VERSION:
+        return
+    if version:
+        raise JournalError(f"journal has schema {version}, this program needs {SCHEMA_VERSION}")
+    db.execute("BEGIN IMMEDIATE")
+    for statement in _statements(_SCHEMA):
+        db.execute(statement)
+    db.execute("INSERT INTO meta VALUES ('journal', ?)", (journal_id,))
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute("COMMIT")
+
+
+def _statements(script: str) -> Iterable[str]:
+    """Single statements of a script: executescript() would commit between them."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
