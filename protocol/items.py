@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from protocol.errors import RefusalCode
+from protocol.errors import OrderRefused, RefusalCode
 from protocol.lifecycle import State
 from protocol.limits import MAX_CERTIFICATE, MAX_EVENT_BODY
 from protocol.models import Hash, Name, Sig, Text, Wire, decode_as
-from protocol.orders import OrderId, SignedEvent
+from protocol.orders import OrderId, SignedEvent, order_named_by
 
 HEADQUARTERS = ""
 Destination = Name | Literal[""]
@@ -73,6 +73,16 @@ def event_item(signed: SignedEvent, to: str) -> EventItem:
     return EventItem(to=to, body=signed.body, certificate=signed.certificate, signature=signed.signature)
 
 
+def refusal_item(event: bytes, order: str, to: str, refusal: OrderRefused) -> RefusalItem:
+    """Tell `to` that the event with this hash was not taken."""
+    return RefusalItem(to=to, order=order, event=event, code=refusal.code, detail=refusal.detail)
+
+
 def decode_item(data: bytes) -> Item:
     """Parse an item. Raises PeerFault(MALFORMED)."""
     return decode_as(_ITEMS, data)
+
+
+def order_of(item: Item) -> str:
+    """The order that an item is about, unverified; "" when that cannot be read."""
+    return order_named_by(item.body) if isinstance(item, EventItem) else item.order

@@ -45,6 +45,7 @@ class LogoutRequest(Wire):
     """End a session."""
 
     kind: Literal["logout"] = "logout"
+    person: Name
     session: Id16
 
 

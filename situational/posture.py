@@ -17,7 +17,7 @@ class Posture(IntEnum):
 
     NORMAL = 0
     HEIGHTENED = 1  # everybody is warned
-    RESTRICTED = 2  # each issue needs a supervisor
+    RESTRICTED = 2  # only order types that the configuration lists
     HELD = 3  # no issuing over the network
 
 

@@ -24,6 +24,6 @@ class Backoff:
         """Seconds to wait. `fault`: the peer was wrong (identity, protocol), so hurrying is no use."""
         longest = max(self.longest, _LONGEST_FOR_FAULTS if fault else 0)
         first = _FIRST * (8 if fault else 1)
-        window = min(longest, first * 2 ** min(self.failures, 16))
+        window = min(longest, first * (1 << min(self.failures, 16)))
         self.failures += 1
         return window * (0.5 + self.uniform() / 2)

@@ -7,7 +7,7 @@ the daemon.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -48,14 +48,13 @@ class LinkStatus:
     sessions: int = 0
     faults: int = 0
     last_error: str = ""
-    heard_at: float | None = field(default=None, repr=False)
 
 
 class Superior(Protocol):
     """What the node behind its links does with what comes up them."""
 
-    def on_samples(self, node: str, samples: tuple[Sample, ...]) -> None:
-        """Telemetry of a node or, from a center, of its region."""
+    def on_report(self, node: str, samples: tuple[Sample, ...]) -> None:
+        """A node answered a poll, perhaps with telemetry: its own or, from a center, its region's."""
         ...
 
     async def answer(self, node: str, request: Request) -> AnyReply:
@@ -104,6 +103,9 @@ class Link:
             except (LinkError, OSError, TimeoutError) as error:
                 fault = isinstance(error, PeerFault)
                 self._tell(error, fault=fault)
+            except Exception:  # noqa: BLE001 - a defect met by this peer's bytes costs this link, never the daemon
+                fault = True
+                _log.exception("defect", node=self.node)
             self.status.state = LinkState.WAITING
             await asyncio.sleep(self._backoff.next_delay(fault=fault))
 
@@ -162,7 +164,7 @@ class _Conversation:
         self._session = SuperiorSession(
             station.local,
             node,
-            term=station.term,
+            term=station.granted_term,
             timers=link.timers,
             outbox=station.outbox(link.node),
             inbox=station.inbox(link.node),
@@ -185,22 +187,19 @@ class _Conversation:
         data = await self._stream.read(_CHUNK)
         if not data:
             raise LinkLost(WireCode.LOST, "the peer closed the connection")
-        now = self._now()
-        for event in self._session.receive(data, now):
+        for event in self._session.receive(data, self._now()):
             match event:
                 case Acknowledged():
                     self._station.acknowledged(self._link.node, event.cursor)
                 case Reported():
-                    await self._on_report(event, now)
+                    await self._on_report(event)
                 case Opened():
                     pass
         self._link.wake.set()
 
-    async def _on_report(self, report: Reported, now: float) -> None:
+    async def _on_report(self, report: Reported) -> None:
         link = self._link
-        link.status.heard_at = now
-        if report.samples:
-            link.superior.on_samples(link.node, report.samples)
+        link.superior.on_report(link.node, report.samples)
         for request in report.requests:
             if self._requests.full():
                 raise PeerFault(WireCode.LIMIT, "too many unanswered requests")

@@ -90,6 +90,8 @@ class Listener:
                 await send(stream, goodbye(fault.code, fault.detail), 1.0)
         except (LinkLost, OSError, TimeoutError) as error:
             _log.info("link ended", superior=self.superior, why=str(error) or type(error).__name__)
+        except Exception:  # noqa: BLE001 - a defect met by the peer's bytes costs this link, never the daemon
+            _log.exception("defect", superior=self.superior)
         finally:
             stream.close()
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from protocol.errors import OrderRefused, PeerFault, WireCode
 from protocol.handshake import Local
-from protocol.items import EventItem, Item, decode_item
+from protocol.items import Item, decode_item, order_of
 from protocol.journal.batch import Batch, Entry, Notice, OrderRow, Pending
 from protocol.journal.file import JournalError, Loaded
 from protocol.journal.verify import EVENT, PEER_CHECKPOINT
@@ -19,7 +19,7 @@ from protocol.keys import TrustStore
 from protocol.limits import MAX_OUTBOX
 from protocol.messages import LedgerHead
 from protocol.models import Wire
-from protocol.orders import SignedEvent, VerifiedEvent, order_named_by, verify_event
+from protocol.orders import SignedEvent, VerifiedEvent, verify_event
 from protocol.outbox import Inbox, Outbox
 from protocol.record import OrderRecord, apply, replay
 
@@ -97,7 +97,7 @@ class Work:
 
 
 class Station:
-    """A node's durable state. `superior_term` is the highest term this node has seen (fencing)."""
+    """A node's durable state with what memory mirrors of it."""
 
     def __init__(
         self, local: Local, trust: TrustStore, writer: Writer, loaded: Loaded, wall_ms: Callable[[], int]
@@ -149,8 +149,13 @@ class Station:
 
     @property
     def term(self) -> int:
-        """The highest term that this station gave or saw."""
+        """The highest term under which a superior commanded this node (fencing)."""
         return int.from_bytes(self.meta.get("term", b""))
+
+    @property
+    def granted_term(self) -> int:
+        """The term under which this node commands its subordinates."""
+        return int.from_bytes(self.meta.get("granted term", b""))
 
     def on_news(self, peer: str, waker: Callable[[], None]) -> None:
         """Call `waker` whenever something durable waits for `peer`."""
@@ -226,7 +231,7 @@ class Station:
         received = self.inbox(peer).received
         for cursor, item in decoded:
             if cursor > received:
-                await self.find(_order_of(item))
+                await self.find(order_of(item))
                 await policy.prepare(peer, item)
         work = self.work()
         for cursor, item in decoded:
@@ -248,17 +253,20 @@ class Station:
         self.commit(work)
 
     async def raise_term(self, term: int) -> None:
-        """Make a higher term durable (fencing)."""
+        """Make a higher term of our superior durable before we answer under it."""
         if term > self.term:
-            work = self.work()
-            work.batch.meta["term"] = term.to_bytes(8)
-            work.note("term", self.local.name, term=term)
-            await self.commit(work)
+            await self._store_term("term", term)
+
+    async def grant_term(self) -> None:
+        """Begin a new term over our subordinates: each start of a superior does."""
+        await self._store_term("granted term", self.granted_term + 1)
+
+    async def _store_term(self, key: str, term: int) -> None:
+        work = self.work()
+        work.batch.meta[key] = term.to_bytes(8)
+        work.note(key, self.local.name, term=term)
+        await self.commit(work)
 
     async def close(self) -> None:
         """Make everything durable and close the journal."""
         await self._writer.close()
-
-
-def _order_of(item: Item) -> str:
-    return order_named_by(item.body) if isinstance(item, EventItem) else item.order

@@ -1,0 +1,104 @@
+"""The composition root of a desk or plant: everything is made and wired here, and only here."""
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from chaos_cipher import LogisticCipher
+from dispatch_client.client import Client
+from dispatch_client.commands import Commands
+from dispatch_client.config import ClientSettings
+from dispatch_client.desk import Desk
+from dispatch_client.login import Authenticator
+from dispatch_client.plant import Plant
+from protocol.aio.control import ControlServer
+from protocol.aio.host import HostReader
+from protocol.aio.listener import Listener
+from protocol.aio.logs import configure_logs
+from protocol.aio.node import every, load_keys, open_station, precise_wall_ms, run_until_stopped, wall_ms
+from protocol.aio.timeline import Timeline
+from protocol.aio.tls import listen, tls_context
+from protocol.errors import ConfigurationRefused
+from protocol.keys import Role
+from protocol.settings import load_settings, resolve
+
+_TICK = 0.25  # s
+_log = structlog.get_logger("client")
+
+
+def run(path: Path) -> Coroutine[Any, Any, None]:
+    """Run a desk or plant until it is told to stop. Raises DispatchError."""
+    return _run(load_settings(path, ClientSettings), path.absolute().parent)
+
+
+async def _run(settings: ClientSettings, base: Path) -> None:
+    configure_logs(settings.node, settings.log.format, settings.log.level)
+    role = Role(settings.role)
+    key, trust = load_keys(settings.keys, base, settings.node, role)
+    station = open_station(resolve(base, settings.journal), key, trust, settings.deployment, LogisticCipher)
+    timeline = Timeline(precise_wall_ms)
+    station.watch_orders(timeline.on_order)
+    kind: type[Client] = Desk if role is Role.DESK else Plant
+    client = kind(station, settings.listen.superior)
+    listener = Listener(station, settings.listen.superior, client, os.urandom)
+    authenticator = Authenticator(listener, resolve(base, settings.people), asyncio.to_thread)
+    control = ControlServer(
+        resolve(base, settings.control), Commands(client, listener, authenticator, timeline).table
+    )
+    keys = settings.keys
+    context = tls_context(
+        ssl.PROTOCOL_TLS_SERVER,
+        resolve(base, keys.authority),
+        resolve(base, keys.certificate),
+        resolve(base, keys.key),
+    )
+    try:
+        server, port = await listen(settings.listen.host, settings.listen.port, context, listener.accept)
+    except OSError as error:
+        raise ConfigurationRefused(
+            "listen",
+            f"cannot listen on port {settings.listen.port} ({error.strerror})",
+            "Is the program running already?",
+        ) from None
+    await control.start()
+    _log.info("listening", superior=listener.superior, port=port())
+    try:
+        await run_until_stopped(
+            _failure(station.failed),
+            every(settings.telemetry_interval_s, _telemetry(settings.node, listener)),
+            every(_TICK, _tick(client)),
+        )
+    finally:
+        server.close()
+        await listener.stop()
+        await control.stop()
+        await station.close()
+        _log.info("stopped")
+
+
+async def _failure(failed: "asyncio.Future[None]") -> None:
+    await failed
+
+
+def _telemetry(node: str, listener: Listener) -> Callable[[], Coroutine[Any, Any, None]]:
+    reader = HostReader(node)
+
+    async def take() -> None:
+        now = asyncio.get_running_loop().time()
+        listener.sample(await asyncio.to_thread(reader.read, now, wall_ms()))
+
+    return take
+
+
+def _tick(client: Client) -> Callable[[], Coroutine[Any, Any, None]]:
+    async def tick() -> None:
+        work = client.on_tick()
+        if work:
+            await client.station.commit(work)
+
+    return tick

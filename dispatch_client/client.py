@@ -1,0 +1,204 @@
+"""What a desk and a plant have in common: the person at it, events on their way, and what comes back.
+
+Only what headquarters put on an order's chain is the order; what was signed here is *pending* until it
+comes back on the chain or is refused.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from protocol.aio.station import Station, Work
+from protocol.compose import follow
+from protocol.errors import OrderRefused, RefusalCode
+from protocol.items import HEADQUARTERS, AnswerItem, AskItem, EventItem, Item, RefusalItem, event_item
+from protocol.keys import SigningKey
+from protocol.lifecycle import Input
+from protocol.orders import VerifiedEvent
+from protocol.record import OrderRecord, apply
+
+_log = structlog.get_logger("orders")
+
+
+class OutcomeKind(StrEnum):
+    """The three honest answers."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an event that was signed here."""
+
+    kind: OutcomeKind
+    order: str
+    event_hash: bytes
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The person who works here now."""
+
+    key: SigningKey
+    session: bytes
+    expires_ms: int
+
+    @property
+    def person(self) -> str:
+        """The person's name."""
+        return self.key.certificate.name
+
+
+class Client:
+    """The policy of a client's station; Desk and Plant say what is particular to them."""
+
+    def __init__(self, station: Station, superior: str) -> None:
+        self.station = station
+        self.superior = superior
+        self.login: Login | None = None
+        self.signed_at: Callable[[bytes], None] = lambda _hash: None
+        self._waiting: dict[bytes, asyncio.Future[Outcome]] = {}
+        station.watch_orders(self._on_order)
+
+    # --- what comes down ---
+
+    async def prepare(self, peer: str, item: Item) -> None:
+        """Nothing has to be waited for."""
+
+    def on_item(self, work: Work, peer: str, item: Item) -> None:
+        """Take what headquarters sends."""
+        if item.to != self.station.local.name:
+            work.note("security", peer, what="item for another node", to=item.to)
+            return
+        match item:
+            case EventItem():
+                self._on_event(work, peer, item)
+            case RefusalItem():
+                self._on_refusal(work, item)
+            case AskItem():
+                self._on_ask(work, item)
+            case AnswerItem():
+                work.note("security", peer, what="an answer that nobody asked for")
+
+    def _on_event(self, work: Work, peer: str, item: EventItem) -> None:
+        try:
+            verified = self.station.verify(item.signed)
+            known = work.order(verified.event.order)
+            if known and known.has(verified.hash):
+                return
+            record = work.record(verified)
+        except OrderRefused as refusal:
+            _log.warning("event not taken", why=str(refusal))
+            work.note("security", peer, what="event not taken", code=refusal.code, why=refusal.detail)
+            return
+        self.on_recorded(work, record, verified)
+
+    def on_recorded(self, work: Work, record: OrderRecord, verified: VerifiedEvent) -> None:
+        """Something that the station itself must answer to an event."""
+
+    def _on_refusal(self, work: Work, item: RefusalItem) -> None:
+        work.settle(item.event)
+        work.note("refused", item.order, event=item.event.hex(), code=item.code, why=item.detail)
+        self._resolve(
+            Outcome(OutcomeKind.REFUSED, item.order, item.event, f"{item.code.value}: {item.detail}")
+        )
+
+    def _on_ask(self, work: Work, item: AskItem) -> None:
+        """Say everything that came after the asked head, then where we stand."""
+        record = work.order(item.order)
+        if record:
+            for event in record.after(item.head):
+                work.post(self.superior, event_item(event.signed, HEADQUARTERS))
+        work.post(
+            self.superior,
+            AnswerItem(
+                to=HEADQUARTERS,
+                plant=self.station.local.name,
+                order=item.order,
+                head=record.head if record else bytes(32),
+                state=record.state if record else None,
+            ),
+        )
+
+    def on_tick(self) -> Work | None:
+        """What the station does because time passed."""
+        return None
+
+    # --- what goes up ---
+
+    def order(self, order: str) -> OrderRecord:
+        """An order of this station. Raises OrderRefused(UNKNOWN_ORDER)."""
+        record = self.station.orders.get(order)
+        if record is None:
+            raise OrderRefused(
+                RefusalCode.UNKNOWN_ORDER, f"there is no order '{order}' here: list the orders"
+            )
+        return record
+
+    def person(self) -> Login:
+        """Who is logged in. Raises OrderRefused(SESSION)."""
+        if self.login is None or self.station.wall_ms() >= self.login.expires_ms:
+            self.login = None
+            raise OrderRefused(RefusalCode.SESSION, "nobody is logged in here: log in first")
+        return self.login
+
+    def compose(self, record: OrderRecord, given: Input, **details: Any) -> VerifiedEvent:
+        """Sign an event as the person who is logged in."""
+        login = self.person()
+        return follow(
+            record,
+            given,
+            login.key,
+            deployment=self.station.local.deployment,
+            at_ms=self.station.wall_ms(),
+            session=login.session,
+            **details,
+        )
+
+    async def propose(self, verified: VerifiedEvent, record: OrderRecord | None, patience: float) -> Outcome:
+        """Send an event for headquarters to put on the chain. What cannot hold is refused here already.
+
+        Raises OrderRefused.
+        """
+        apply(record, verified)
+        self._refuse_second_wish(verified)
+        work = self.station.work()
+        work.intend(verified)
+        work.post(self.superior, event_item(verified.signed, HEADQUARTERS))
+        return await self._send(work, verified, patience)
+
+    def _refuse_second_wish(self, verified: VerifiedEvent) -> None:
+        if any(row.order == verified.event.order for row in self.station.pending.values()):
+            raise OrderRefused(
+                RefusalCode.STALE, "something signed for this order is still on its way: wait for its outcome"
+            )
+
+    async def _send(self, work: Work, verified: VerifiedEvent, patience: float) -> Outcome:
+        self.signed_at(verified.hash)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting[verified.hash] = future
+        order = verified.event.order
+        try:
+            await self.station.commit(work)
+            async with asyncio.timeout(patience):
+                return await future
+        except TimeoutError:
+            return Outcome(OutcomeKind.PENDING, order, verified.hash, "headquarters has not answered yet")
+        finally:
+            self._waiting.pop(verified.hash, None)
+
+    def _on_order(self, record: OrderRecord) -> None:
+        for event in record.events:
+            self._resolve(Outcome(OutcomeKind.TAKEN, record.order, event.hash))
+
+    def _resolve(self, outcome: Outcome) -> None:
+        future = self._waiting.get(outcome.event_hash)
+        if future and not future.done():
+            future.set_result(outcome)

@@ -1,0 +1,82 @@
+"""Two factors, asked of the superior: at login, and again for each order that is issued."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from dispatch_client.client import Login
+from dispatch_client.keyfile import unlock_key
+from protocol.aio.control import CommandFailed
+from protocol.aio.listener import Listener
+from protocol.keys import SigningKey
+from protocol.requests import (
+    BeginRequest,
+    ChallengeReply,
+    GrantReply,
+    LogoutRequest,
+    ProveRequest,
+    Purpose,
+    RefusedReply,
+    SessionReply,
+)
+
+R = TypeVar("R")
+
+
+class Authenticator:
+    """Speaks with the superior about the person in front of this screen."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        people: Path,
+        run_blocking: Callable[[Callable[[], SigningKey]], Awaitable[SigningKey]],
+    ) -> None:
+        self._listener = listener
+        self._people = people
+        self._run_blocking = run_blocking
+
+    async def begin(self, person: str, purpose: Purpose, session: bytes, digest: bytes) -> ChallengeReply:
+        """Ask for a challenge. Raises CommandFailed, LinkLost."""
+        reply = await self._listener.ask(
+            BeginRequest(person=person, purpose=purpose, session=session, digest=digest)
+        )
+        if isinstance(reply, ChallengeReply):
+            return reply
+        raise _refused(reply)
+
+    async def login(self, person: str, password: str, factor: str, response: bytes) -> Login:
+        """Open a session. Raises CommandFailed, KeyFileError, LinkLost."""
+        key = await self._run_blocking(lambda: unlock_key(person, password, self._people))
+        digest = hashlib.sha256(b"dispatch login 1\x00" + person.encode()).digest()
+        challenge = await self.begin(person, Purpose.LOGIN, b"", digest)
+        reply = await self._listener.ask(
+            ProveRequest(challenge=challenge.challenge, password=password, factor=factor, response=response)
+        )
+        if isinstance(reply, SessionReply):
+            return Login(key, reply.session, reply.expires_ms)
+        raise _refused(reply)
+
+    async def approve(
+        self, login: Login, digest: bytes, password: str, factor: str, response: bytes
+    ) -> bytes:
+        """Prove both factors for one digest; gives the challenge that the event must carry."""
+        challenge = await self.begin(login.person, Purpose.ISSUE, login.session, digest)
+        reply = await self._listener.ask(
+            ProveRequest(challenge=challenge.challenge, password=password, factor=factor, response=response)
+        )
+        if isinstance(reply, GrantReply):
+            return reply.challenge
+        raise _refused(reply)
+
+    async def logout(self, login: Login) -> None:
+        """End the session at the superior."""
+        await self._listener.ask(LogoutRequest(person=login.person, session=login.session))
+
+
+def _refused(reply: object) -> CommandFailed:
+    if isinstance(reply, RefusedReply):
+        wait = f" Try again in {reply.retry_after_s} s." if reply.retry_after_s else ""
+        return CommandFailed(reply.code, reply.detail + wait)
+    return CommandFailed("unexpected-reply", "the superior gave an answer that does not fit the question")

@@ -1,0 +1,165 @@
+"""The composition root of headquarters and of a regional center on a real machine."""
+
+import asyncio
+import os
+import random
+import ssl
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from chaos_cipher import LogisticCipher
+from dispatch_server.commands import Commands
+from dispatch_server.config import LinkSettings, ServerSettings, load_server_settings
+from dispatch_server.identity.audit import AuditRecord
+from dispatch_server.identity.factors import FactorRegistry
+from dispatch_server.identity.passwords import Argon2Parameters
+from dispatch_server.identity.sealing import read_key_file
+from dispatch_server.identity.service import IdentityService
+from dispatch_server.identity.store import IdentityStore
+from dispatch_server.identity.totp import TotpFactor
+from dispatch_server.links.dial import Dial
+from dispatch_server.orders.checks import Rules
+from dispatch_server.people import People
+from dispatch_server.server import Ports, Server
+from protocol.aio.control import ControlServer
+from protocol.aio.host import HostReader
+from protocol.aio.listener import Listener
+from protocol.aio.logs import configure_logs
+from protocol.aio.node import load_keys, open_station, precise_wall_ms, run_until_stopped, wall_ms
+from protocol.aio.station import Station
+from protocol.aio.timeline import Timeline
+from protocol.aio.tls import TlsStream, dial, listen, tls_context
+from protocol.errors import ConfigurationRefused
+from protocol.keys import Role
+from protocol.limits import Timers
+from protocol.messages import Sample
+from protocol.settings import KeySettings, ListenSettings, resolve
+
+_log = structlog.get_logger("server")
+
+
+def run(path: Path) -> Coroutine[Any, Any, None]:
+    """Run a server until it is told to stop. Raises DispatchError, StoreRefused."""
+    settings = load_server_settings(path)
+    return _run(settings, path.absolute().parent)
+
+
+async def _run(settings: ServerSettings, base: Path) -> None:
+    configure_logs(settings.node, settings.log.format, settings.log.level)
+    key, trust = load_keys(settings.keys, base, settings.node, Role(settings.role))
+    async with AsyncExitStack() as stack:
+        store = open_identity(settings, base)
+        stack.callback(store.close)
+        journal = resolve(base, settings.journal)
+        station = open_station(journal, key, trust, settings.deployment, LogisticCipher)
+        stack.push_async_callback(station.close)
+        timeline = Timeline(precise_wall_ms)
+        station.watch_orders(timeline.on_order)
+        await station.grant_term()
+        service = identity_service(store, station)
+        await service.refresh()
+        server = Server(
+            station,
+            People(service),
+            _ports(settings, base),
+            links=settings.links,
+            superior=settings.listen.superior if settings.listen else None,
+            timers=Timers(settings.timers.poll_interval_ms, settings.timers.hold_ms),
+            rules=_rules(settings),
+            telemetry_interval=settings.telemetry_interval_s,
+        )
+        if server.listener and settings.listen:
+            await _open_door(stack, settings.keys, base, settings.listen, server.listener)
+        control = ControlServer(resolve(base, settings.control), Commands(server, timeline).table)
+        await control.start()
+        stack.push_async_callback(control.stop)
+        _log.info("started", role=settings.role, term=station.granted_term, links=len(server.links))
+        await run_until_stopped(service.keep_fresh(), *server.parts())
+        _log.info("stopping")
+
+
+async def _open_door(
+    stack: AsyncExitStack, keys: KeySettings, base: Path, settings: ListenSettings, listener: Listener
+) -> None:
+    context = _context(ssl.PROTOCOL_TLS_SERVER, keys, base)
+    try:
+        door, port = await listen(settings.host, settings.port, context, listener.accept)
+    except OSError as error:
+        raise ConfigurationRefused(
+            "listen", f"cannot listen on port {settings.port} ({error.strerror})", "Is it running already?"
+        ) from None
+    stack.push_async_callback(listener.stop)
+    stack.callback(door.close)
+    _log.info("listening", superior=listener.superior, port=port())
+
+
+def _context(side: ssl._SSLMethod, keys: KeySettings, base: Path) -> ssl.SSLContext:
+    paths = (resolve(base, path) for path in (keys.authority, keys.certificate, keys.key))
+    return tls_context(side, *paths)
+
+
+def _ports(settings: ServerSettings, base: Path) -> Ports:
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, settings.keys, base)
+    reader = HostReader(settings.node)
+
+    def dial_link(link: LinkSettings) -> Dial:
+        async def dial_once() -> TlsStream:
+            return await dial(link.host, link.port, context)
+
+        return dial_once
+
+    async def read_host() -> Sample:
+        now = asyncio.get_running_loop().time()
+        return await asyncio.to_thread(reader.read, now, wall_ms())
+
+    return Ports(dial=dial_link, random=os.urandom, uniform=random.SystemRandom().random, read_host=read_host)
+
+
+def _rules(settings: ServerSettings) -> Rules:
+    given = settings.orders
+    return Rules(
+        answer_within_ms=int(given.answer_within_s * 1000),
+        lost_after_ms=int(given.lost_after_s * 1000),
+        max_validity_ms=int(given.max_validity_s * 1000),
+        restricted_types=frozenset(given.restricted_types),
+    )
+
+
+def open_identity(settings: ServerSettings, base: Path) -> IdentityStore:
+    """The identity store of a server. Raises StoreRefused."""
+    key = read_key_file(resolve(base, settings.identity.key))
+    return IdentityStore(resolve(base, settings.identity.store), key, os.urandom)
+
+
+def identity_service(store: IdentityStore, station: Station) -> IdentityService:
+    """Who may log in, with every decision in the ledger."""
+
+    def audit(record: AuditRecord) -> None:
+        work = station.work()
+        work.note(
+            "identity",
+            record.person or record.node,
+            action=record.action,
+            node=record.node,
+            purpose=record.purpose,
+            factor=record.factor,
+            accepted=record.accepted,
+            reasons="; ".join(record.reasons),
+        )
+        station.commit(work)
+
+    return IdentityService(
+        store,
+        FactorRegistry([TotpFactor()]),
+        Argon2Parameters(),
+        wall_ms=wall_ms,
+        monotonic=time.monotonic,
+        random_bytes=os.urandom,
+        run_blocking=asyncio.to_thread,
+        audit=audit,
+    )

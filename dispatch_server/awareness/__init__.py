@@ -1,0 +1,1 @@
+"""Telemetry in, letters and posture out."""

@@ -1,0 +1,143 @@
+"""The configuration of headquarters or a regional center, and why some are refused.
+
+Links point downward only. A superior's address stands nowhere; a center names the one superior whose
+certificate its listener accepts.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from protocol.errors import ConfigurationRefused
+from protocol.keys import Role
+from protocol.models import Name
+from protocol.orders import OrderType
+from protocol.settings import KeySettings, ListenSettings, LogSettings, Port, Settings, load_settings
+
+# A higher number is a higher zone; a link leads from higher to lower, never level, never up.
+ZONE = {Role.HQ: 3, Role.CENTER: 2, Role.DESK: 1, Role.PLANT: 1}
+
+
+class LinkSettings(Settings):
+    """A subordinate that this server dials. `serves`: the plants that a center leads to."""
+
+    node: Name
+    role: Annotated[Role, Field(strict=False)]
+    host: str
+    port: Port = 20_880
+    serves: tuple[Name, ...] = ()
+
+
+class TimerSettings(Settings):
+    """The link timers that this server dictates (ms)."""
+
+    poll_interval_ms: Annotated[int, Field(ge=20, le=5_000)] = 5_000
+    hold_ms: Annotated[int, Field(ge=0, le=5_000)] = 4_800
+
+
+class IdentitySettings(Settings):
+    """Where this server keeps who may log in, and the key that seals their second factors."""
+
+    store: Path
+    key: Path
+
+
+class OrderSettings(Settings):
+    """How headquarters decides on orders."""
+
+    answer_within_s: Annotated[float, Field(gt=0)] = 120
+    lost_after_s: Annotated[float, Field(gt=0)] = 15
+    max_validity_s: Annotated[float, Field(gt=0)] = 24 * 3600
+    restricted_types: tuple[OrderType, ...] = (OrderType.OUTAGE_NOTICE, OrderType.MAINTENANCE_WORK)
+
+
+class ServerSettings(Settings):
+    """One headquarters or regional center."""
+
+    role: Literal["hq", "center"]
+    node: Name
+    deployment: Name
+    journal: Path
+    control: Path
+    keys: KeySettings
+    identity: IdentitySettings
+    links: tuple[LinkSettings, ...]
+    listen: ListenSettings | None = None
+    timers: TimerSettings = TimerSettings()
+    orders: OrderSettings = OrderSettings()
+    log: LogSettings = LogSettings()
+    telemetry_interval_s: Annotated[float, Field(ge=0.1, le=60)] = 5.0
+
+
+def load_server_settings(path: Path) -> ServerSettings:
+    """Read and check a server's configuration. Raises ConfigurationRefused."""
+    settings = load_settings(path, ServerSettings)
+    check_directions(settings, str(path))
+    return settings
+
+
+def check_directions(settings: ServerSettings, where: str) -> None:
+    """Refuse what would let a lower zone dial a higher one, or make two ways to one plant.
+
+    Raises ConfigurationRefused (P1 §2.1.2).
+    """
+    own = Role(settings.role)
+    for link in settings.links:
+        if ZONE[link.role] >= ZONE[own]:
+            raise ConfigurationRefused(
+                f"{where}: links: {link.node}",
+                f"a {own.value} may not dial a {link.role.value}: only a superior opens connections",
+                "Remove the link; configure it at the superior",
+            )
+        if link.serves and link.role is not Role.CENTER:
+            raise ConfigurationRefused(
+                f"{where}: links: {link.node}", "only a center serves other plants", "Remove 'serves'"
+            )
+    _check_listener(settings, where)
+    _check_names(settings, where)
+    if settings.timers.hold_ms > settings.timers.poll_interval_ms:
+        raise ConfigurationRefused(
+            f"{where}: timers", "hold_ms is longer than poll_interval_ms", "Make hold_ms the smaller one"
+        )
+
+
+def _check_listener(settings: ServerSettings, where: str) -> None:
+    if settings.role == "hq" and settings.listen:
+        raise ConfigurationRefused(
+            f"{where}: listen", "headquarters has no superior and listens to nobody", "Remove [listen]"
+        )
+    if settings.role == "center" and not settings.listen:
+        raise ConfigurationRefused(
+            f"{where}: listen", "a center waits for its superior", "Add [listen] with superior and port"
+        )
+    if settings.listen and settings.listen.superior in {link.node for link in settings.links}:
+        raise ConfigurationRefused(
+            f"{where}: links: {settings.listen.superior}",
+            "a node cannot be superior and subordinate at once: that link would dial upward",
+            "Remove the link",
+        )
+
+
+def _check_names(settings: ServerSettings, where: str) -> None:
+    names = Counter([settings.node, *(link.node for link in settings.links)])
+    names.update(plant for link in settings.links for plant in link.serves)
+    for name, times in names.items():
+        if times > 1:
+            raise ConfigurationRefused(
+                f"{where}: links: {name}",
+                f"it is named {times} times",
+                "Give each node one place and one way",
+            )
+
+
+def routes_of(links: Iterable[LinkSettings]) -> dict[str, str]:
+    """Plant -> the direct subordinate that leads to it."""
+    return {
+        plant: link.node
+        for link in links
+        for plant in (link.serves if link.role is Role.CENTER else (link.node,))
+        if link.role is not Role.DESK
+    }

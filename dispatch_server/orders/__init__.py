@@ -1,0 +1,1 @@
+"""What headquarters and regional centers do with orders."""

@@ -1,0 +1,68 @@
+"""Configuration files: TOML, strict, with errors that name the place and the remedy."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from protocol.errors import ConfigurationRefused
+from protocol.models import Name
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseModel):
+    """A strict, frozen table of a configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KeySettings(Settings):
+    """Where this node's certificate, private key and trust lie."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+    revocations: Path | None = None
+
+
+class ListenSettings(Settings):
+    """Where this node waits for its superior; the superior dials."""
+
+    superior: Name
+    host: str = "0.0.0.0"  # noqa: S104 - the link is mutual TLS; the address is the operator's choice
+    port: Port = 20_880
+
+
+class LogSettings(Settings):
+    """Structured logs go to standard error."""
+
+    format: Literal["json", "console"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load_settings(path: Path, model: type[S]) -> S:
+    """Read a TOML file; relative paths in it are relative to its folder. Raises ConfigurationRefused."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationRefused(
+            str(path), f"cannot be read ({error.strerror})", "Check the path"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationRefused(str(path), f"is not TOML: {error}", "Correct that place") from None
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ConfigurationRefused(
+            f"{path}: {where}", first["msg"], "The README of configs/ lists every setting"
+        ) from None
+
+
+def resolve(base: Path, path: Path) -> Path:
+    """A path of a configuration file, relative to the file's folder."""
+    return path if path.is_absolute() else base / path
