@@ -44,7 +44,7 @@ async def _run(settings: ClientSettings, base: Path) -> None:
     timeline = Timeline(precise_wall_ms)
     station.watch_orders(timeline.on_order)
     kind: type[Client] = Desk if role is Role.DESK else Plant
-    client = kind(station, settings.listen.superior)
+    client = kind(station, settings.listen.superior, timeline.on_signed)
     listener = Listener(station, settings.listen.superior, client, os.urandom)
     authenticator = Authenticator(listener, resolve(base, settings.people), asyncio.to_thread)
     control = ControlServer(

@@ -59,11 +59,13 @@ class Login:
 class Client:
     """The policy of a client's station; Desk and Plant say what is particular to them."""
 
-    def __init__(self, station: Station, superior: str) -> None:
+    def __init__(
+        self, station: Station, superior: str, on_signed: Callable[[bytes], None] = lambda _hash: None
+    ) -> None:
         self.station = station
         self.superior = superior
         self.login: Login | None = None
-        self.signed_at: Callable[[bytes], None] = lambda _hash: None
+        self.on_signed = on_signed
         self._waiting: dict[bytes, asyncio.Future[Outcome]] = {}
         station.watch_orders(self._on_order)
 
@@ -181,7 +183,7 @@ class Client:
             )
 
     async def _send(self, work: Work, verified: VerifiedEvent, patience: float) -> Outcome:
-        self.signed_at(verified.hash)
+        self.on_signed(verified.hash)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting[verified.hash] = future
         order = verified.event.order

@@ -87,6 +87,6 @@ class Plant(Client):
         verified = self.compose(record, given, **details)
         work = self.station.work()
         self._put(work, verified)
-        self.signed_at(verified.hash)
+        self.on_signed(verified.hash)
         await self.station.commit(work)
         return Outcome(OutcomeKind.TAKEN, order, verified.hash)

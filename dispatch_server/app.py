@@ -162,4 +162,5 @@ def identity_service(store: IdentityStore, station: Station) -> IdentityService:
         random_bytes=os.urandom,
         run_blocking=asyncio.to_thread,
         audit=audit,
+        may_use=store.may_use,
     )

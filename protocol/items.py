@@ -75,7 +75,7 @@ def event_item(signed: SignedEvent, to: str) -> EventItem:
 
 def refusal_item(event: bytes, order: str, to: str, refusal: OrderRefused) -> RefusalItem:
     """Tell `to` that the event with this hash was not taken."""
-    return RefusalItem(to=to, order=order, event=event, code=refusal.code, detail=refusal.detail)
+    return RefusalItem(to=to, order=order, event=event, code=refusal.code, detail=refusal.detail[:500])
 
 
 def decode_item(data: bytes) -> Item:

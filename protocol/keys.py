@@ -7,6 +7,7 @@ This module decides trust; it reads no files and knows no time but the one passe
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from protocol.errors import KeyRefused
+from protocol.models import NAME
 
 _CACHE = 4_096  # certificates whose chain was checked; a deployment has hundreds
 _UNREADABLE = (
@@ -85,6 +87,8 @@ def _read_names(found: Sequence[str]) -> tuple[Role, str, frozenset[str]]:
     role = Role(role_text)
     if (kind == "node") != (role in NODE_ROLES):
         raise ValueError(f"role '{role_text}' does not go with '{kind}'")
+    if not all(re.fullmatch(NAME, part) for part in (name, *stations)):
+        raise ValueError("a name is 1 to 32 lower-case letters, digits and hyphens")
     return role, name, stations
 
 
@@ -96,7 +100,9 @@ def parse_certificate(der: bytes) -> Certificate:
         role, name, stations = _read_names(names.get_values_for_type(x509.UniformResourceIdentifier))
         key = parsed.public_key()
     except _UNREADABLE as error:
-        raise KeyRefused("certificate", f"not of this deployment's form ({error})") from None
+        # Anybody may have written this certificate: what it says must not flood or forge lines of a log.
+        reason = f"not of this deployment's form ({str(error)[:100]!a})"
+        raise KeyRefused("certificate", reason) from None
     if not isinstance(key, Ed25519PublicKey):
         raise KeyRefused(name, "the key is not Ed25519")
     return Certificate(

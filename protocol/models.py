@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from protocol.errors import PeerFault, WireCode
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
+Name = Annotated[str, Field(pattern=NAME)]
 Id16 = Annotated[bytes, Field(min_length=16, max_length=16)]
 Hash = Annotated[bytes, Field(min_length=32, max_length=32)]
 Sig = Annotated[bytes, Field(min_length=64, max_length=64)]

@@ -175,7 +175,7 @@ class SubordinateSession(Session):
 
     def _sealed_requests(self, keys: Keys) -> tuple[UpwardRequest, ...]:
         fitting = _fitting(self._requests, _REQUEST_BUDGET)
-        del self._requests[: len(fitting)]
+        self._requests = self._requests[len(fitting) :]
         return tuple(
             UpwardRequest(number=n, sealed=keys.up.seal(body, header(b"Q", n))) for n, body in fitting
         )

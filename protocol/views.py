@@ -26,7 +26,7 @@ def order_row(record: OrderRecord) -> dict[str, Any]:
 
 
 def order_view(record: OrderRecord, timeline: Timeline) -> dict[str, Any]:
-    """A whole order with its events; `seen_ms` is when an event became visible at this station."""
+    """A whole order with its events; `signed_ms` and `seen_ms` are this station's own times."""
     ticket = record.content.ticket
     return order_row(record) | {
         "ticket": ticket.number,
@@ -43,6 +43,7 @@ def _event_view(verified: VerifiedEvent, timeline: Timeline) -> dict[str, Any]:
         "signer": event.signer,
         "role": verified.signer.role.value,
         "at_ms": event.at_ms,
+        "signed_ms": timeline.signed_ms(verified.hash),
         "seen_ms": timeline.seen_ms(verified.hash),
         "hash": verified.hash.hex(),
         "text": _text(verified),
