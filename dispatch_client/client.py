@@ -98,7 +98,9 @@ class Client:
             record = work.record(verified)
         except OrderRefused as refusal:
             _log.warning("event not taken", why=str(refusal))
-            work.note("security", peer, what="event not taken", code=refusal.code, why=refusal.detail)
+            # A recall that met a begun order is late, not suspect.
+            kind = "late" if refusal.code is RefusalCode.STALE else "security"
+            work.note(kind, peer, what="event not taken", code=refusal.code, why=refusal.detail)
             return
         self.on_recorded(work, record, verified)
 

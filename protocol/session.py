@@ -6,7 +6,7 @@ outstanding, and a Report is the only frame that travels upward once the session
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from protocol.errors import LinkLost, LocalMisuse, PeerFault, WireCode
 from protocol.frames import FrameReader, Kind, encode_frame
@@ -37,8 +37,8 @@ class Reported:
 
     ledger: LedgerHead
     samples: tuple[Sample, ...]
-    items: tuple[tuple[int, bytes], ...]
-    requests: tuple[tuple[int, bytes], ...]
+    items: tuple[tuple[int, bytes], ...] = field(repr=False)
+    requests: tuple[tuple[int, bytes], ...] = field(repr=False)  # passwords and codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Delivered:
     """An item came down."""
 
     cursor: int
-    item: bytes
+    item: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Replied:
     """The answer to one of our requests."""
 
     number: int
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 class Session:
@@ -123,4 +123,4 @@ def farewell(payload: bytes) -> LinkLost:
     goodbye = Goodbye.decode(payload)
     known = goodbye.code in set(WireCode)
     code = WireCode(goodbye.code) if known else WireCode.LOST
-    return LinkLost(code, f"the peer closed the link: {goodbye.detail}")
+    return LinkLost(code, f"the peer closed the link: {goodbye.detail!r}")

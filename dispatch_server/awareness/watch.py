@@ -80,9 +80,8 @@ class Awareness:
         self._heard[node] = now
 
     def is_silent(self, node: str, now: float, after_s: float) -> bool:
-        """Whether nothing was heard of a node for `after_s`; a node never heard of counts as silent."""
-        heard = self._heard.get(node)
-        return heard is None or now - heard >= after_s
+        """Whether nothing was heard of a node for `after_s`; one never heard of is given that time first."""
+        return now - self._heard.setdefault(node, now) >= after_s
 
     async def tick(self) -> None:
         """Classify everything, adopt letters that last, move postures."""

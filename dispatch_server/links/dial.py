@@ -5,6 +5,7 @@ the daemon.
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,17 @@ from protocol.session import Acknowledged, Opened, Reported, goodbye
 from protocol.superior import SuperiorSession
 
 _CHUNK = 64 * 1024
+_DISAGREEMENTS = frozenset(
+    {
+        WireCode.VERSION,
+        WireCode.DEPLOYMENT,
+        WireCode.IDENTITY,
+        WireCode.TERM,
+        WireCode.SIGNATURE,
+        WireCode.CURSOR,
+        WireCode.TIMERS,
+    }
+)
 _log = structlog.get_logger("link")
 
 
@@ -101,7 +113,7 @@ class Link:
             try:
                 await self._once()
             except (LinkError, OSError, TimeoutError) as error:
-                fault = isinstance(error, PeerFault)
+                fault = _is_fault(error)
                 self._tell(error, fault=fault)
             except Exception:  # noqa: BLE001 - a defect met by this peer's bytes costs this link, never the daemon
                 fault = True
@@ -149,6 +161,13 @@ class Link:
         self.status.sessions += 1
         self.status.last_error = ""
         _log.info("link open", node=self.node)
+
+
+def _is_fault(error: Exception) -> bool:
+    """Whether one of the two sides finds the other wrong: dialling again soon will not mend that."""
+    if isinstance(error, LinkLost):
+        return error.code in _DISAGREEMENTS
+    return isinstance(error, PeerFault | ssl.SSLCertVerificationError)
 
 
 class _Conversation:

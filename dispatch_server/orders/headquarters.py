@@ -125,8 +125,10 @@ class Headquarters:
             raise OrderRefused(RefusalCode.UNAUTHORISED, f"'{peer}' does not speak for '{signer.name}'")
         if record and record.custody is Custody.PLANT and signer.role in {Role.OPERATOR, Role.PLANT}:
             return  # a fact
-        if event.at_ms > self._station.wall_ms() + CLOCK_SKEW_MS:
+        now = self._station.wall_ms()
+        if event.at_ms > now + CLOCK_SKEW_MS:
             raise OrderRefused(RefusalCode.CLOCK, "its time is in the future: set that station's clock")
+        self._station.check_still_valid(signer)
         if signer.role in PERSON_ROLES and peer in signer.stations:
             self._people.check_session(event.session, signer.name, peer, event.at_ms)
 
@@ -239,8 +241,7 @@ class Headquarters:
         if record.custody is Custody.HEADQUARTERS:
             if now >= record.content.valid_until_ms and record.state is not State.COMPLETED:
                 return Input.EXPIRE
-            since = record.events[-1].event.at_ms
-            if record.state is State.DELIVERED and now >= since + self._rules.answer_within_ms:
+            if record.state is State.DELIVERED and now >= _accepted_ms(record) + self._rules.answer_within_ms:
                 return Input.NO_ANSWER
         elif record.state in _OBSERVED and silent(record.content.plant):
             return Input.LOSE
@@ -263,6 +264,11 @@ class Headquarters:
             work.note(
                 "security", item.order, what="the plant answers with another chain", head=item.head.hex()
             )
+
+
+def _accepted_ms(record: OrderRecord) -> int:
+    """When this headquarters accepted it last, by its own clock: a plant's clock may be off."""
+    return max(event.event.at_ms for event in record.events if event.event.input is Input.ACCEPT)
 
 
 def _has_reached_plant(record: OrderRecord) -> bool:

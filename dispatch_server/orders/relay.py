@@ -94,7 +94,9 @@ class Relay:
             return
         if record.custody is Custody.PLANT:
             self._record_fact(work, record, verified)
-        elif signer.role is Role.OPERATOR:
+            return
+        self._station.check_still_valid(signer)
+        if signer.role is Role.OPERATOR:
             self._sessions.check_session(event.session, signer.name, peer, event.at_ms)
 
     def _record_fact(self, work: Work, record: OrderRecord, verified: VerifiedEvent) -> None:
@@ -110,4 +112,5 @@ class Relay:
 
     def _object(self, work: Work, peer: str, refusal: OrderRefused) -> None:
         _log.warning("not passed on", peer=peer, why=str(refusal))
-        work.note("security", peer, what="not passed on", code=refusal.code, why=refusal.detail)
+        kind = "late" if refusal.code is RefusalCode.STALE else "security"
+        work.note(kind, peer, what="not passed on", code=refusal.code, why=refusal.detail)

@@ -8,14 +8,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from protocol.errors import OrderRefused, PeerFault, WireCode
+from protocol.errors import KeyRefused, OrderRefused, PeerFault, RefusalCode, WireCode
 from protocol.handshake import Local
 from protocol.items import Item, decode_item, order_of
 from protocol.journal.batch import Batch, Entry, Notice, OrderRow, Pending
 from protocol.journal.file import JournalError, Loaded
 from protocol.journal.verify import EVENT, PEER_CHECKPOINT
 from protocol.journal.writer import Writer
-from protocol.keys import TrustStore
+from protocol.keys import Certificate, TrustStore
 from protocol.limits import MAX_OUTBOX
 from protocol.messages import LedgerHead
 from protocol.models import Wire
@@ -129,6 +129,16 @@ class Station:
     def verify(self, signed: SignedEvent) -> VerifiedEvent:
         """See verify_event."""
         return verify_event(signed, self.trust, self.local.deployment)
+
+    def check_still_valid(self, signer: Certificate) -> None:
+        """A wish also needs a certificate that counts now, whatever time the event itself names.
+
+        Raises OrderRefused(SIGNATURE): a revoked key could otherwise go on signing with earlier dates.
+        """
+        try:
+            self.trust.identify(signer.der, self.wall_ms())
+        except KeyRefused as error:
+            raise OrderRefused(RefusalCode.SIGNATURE, str(error)) from None
 
     def outbox(self, peer: str) -> Outbox:
         """What is on its way to a peer."""
