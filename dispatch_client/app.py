@@ -21,7 +21,7 @@ from protocol.aio.host import HostReader
 from protocol.aio.listener import Listener
 from protocol.aio.logs import configure_logs
 from protocol.aio.node import every, load_keys, open_station, precise_wall_ms, run_until_stopped, wall_ms
-from protocol.aio.timeline import Timeline
+from protocol.timeline import Timeline
 from protocol.aio.tls import listen, tls_context
 from protocol.errors import ConfigurationRefused
 from protocol.keys import Role

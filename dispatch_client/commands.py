@@ -12,7 +12,7 @@ from dispatch_client.login import Authenticator
 from dispatch_client.plant import Plant
 from protocol.aio.control import CommandFailed, Handler
 from protocol.aio.listener import Listener
-from protocol.aio.timeline import Timeline
+from protocol.timeline import Timeline
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.keys import Role
 from protocol.lifecycle import Input

@@ -32,7 +32,7 @@ from protocol.aio.listener import Listener
 from protocol.aio.logs import configure_logs
 from protocol.aio.node import load_keys, open_station, precise_wall_ms, run_until_stopped, wall_ms
 from protocol.aio.station import Station
-from protocol.aio.timeline import Timeline
+from protocol.timeline import Timeline
 from protocol.aio.tls import TlsStream, dial, listen, tls_context
 from protocol.errors import ConfigurationRefused
 from protocol.keys import Role

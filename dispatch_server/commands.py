@@ -7,7 +7,7 @@ from pydantic import Field
 
 from dispatch_server.server import Server
 from protocol.aio.control import CommandFailed, Handler
-from protocol.aio.timeline import Timeline
+from protocol.timeline import Timeline
 from protocol.models import Name
 from protocol.orders import OrderId
 from protocol.settings import Settings

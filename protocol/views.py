@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from protocol.aio.timeline import Timeline
+from protocol.timeline import Timeline
 from protocol.lifecycle import OFF_CHAIN
 from protocol.orders import ORDER_TYPE_ZH, Draft, Issue, ReadBack, Reasoned, VerifiedEvent
 from protocol.record import OrderRecord
