@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-import ssl
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,18 @@ from protocol.aio.control import ControlServer
 from protocol.aio.host import HostReader
 from protocol.aio.listener import Listener
 from protocol.aio.logs import configure_logs
-from protocol.aio.node import every, load_keys, open_station, precise_wall_ms, run_until_stopped, wall_ms
-from protocol.timeline import Timeline
-from protocol.aio.tls import listen, tls_context
-from protocol.errors import ConfigurationRefused
+from protocol.aio.node import (
+    every,
+    load_keys,
+    open_door,
+    open_station,
+    precise_wall_ms,
+    run_until_stopped,
+    wall_ms,
+)
 from protocol.keys import Role
 from protocol.settings import load_settings, resolve
+from protocol.timeline import Timeline
 
 _TICK = 0.25  # s
 _log = structlog.get_logger("client")
@@ -40,45 +46,28 @@ async def _run(settings: ClientSettings, base: Path) -> None:
     configure_logs(settings.node, settings.log.format, settings.log.level)
     role = Role(settings.role)
     key, trust = load_keys(settings.keys, base, settings.node, role)
-    station = open_station(resolve(base, settings.journal), key, trust, settings.deployment, LogisticCipher)
-    timeline = Timeline(precise_wall_ms)
-    station.watch_orders(timeline.on_order)
-    kind: type[Client] = Desk if role is Role.DESK else Plant
-    client = kind(station, settings.listen.superior, timeline.on_signed)
-    listener = Listener(station, settings.listen.superior, client, os.urandom)
-    authenticator = Authenticator(listener, resolve(base, settings.people), asyncio.to_thread)
-    control = ControlServer(
-        resolve(base, settings.control), Commands(client, listener, authenticator, timeline).table
-    )
-    keys = settings.keys
-    context = tls_context(
-        ssl.PROTOCOL_TLS_SERVER,
-        resolve(base, keys.authority),
-        resolve(base, keys.certificate),
-        resolve(base, keys.key),
-    )
-    try:
-        server, port = await listen(settings.listen.host, settings.listen.port, context, listener.accept)
-    except OSError as error:
-        raise ConfigurationRefused(
-            "listen",
-            f"cannot listen on port {settings.listen.port} ({error.strerror})",
-            "Is the program running already?",
-        ) from None
-    await control.start()
-    _log.info("listening", superior=listener.superior, port=port())
-    try:
+    async with AsyncExitStack() as stack:
+        journal = resolve(base, settings.journal)
+        station = open_station(journal, key, trust, settings.deployment, LogisticCipher)
+        stack.push_async_callback(station.close)
+        timeline = Timeline(precise_wall_ms)
+        station.watch_orders(timeline.on_order)
+        kind: type[Client] = Desk if role is Role.DESK else Plant
+        client = kind(station, settings.listen.superior, timeline.on_signed)
+        listener = Listener(station, settings.listen.superior, client, os.urandom)
+        port = await open_door(stack, settings.keys, base, settings.listen, listener)
+        authenticator = Authenticator(listener, resolve(base, settings.people), asyncio.to_thread)
+        commands = Commands(client, listener, authenticator, timeline)
+        control = ControlServer(resolve(base, settings.control), commands.table)
+        await control.start()
+        stack.push_async_callback(control.stop)
+        _log.info("started", role=settings.role, superior=listener.superior, port=port)
         await run_until_stopped(
             _failure(station.failed),
             every(settings.telemetry_interval_s, _telemetry(settings.node, listener)),
             every(_TICK, _tick(client)),
         )
-    finally:
-        server.close()
-        await listener.stop()
-        await control.stop()
-        await station.close()
-        _log.info("stopped")
+        _log.info("stopping")
 
 
 async def _failure(failed: "asyncio.Future[None]") -> None:

@@ -12,7 +12,6 @@ from dispatch_client.login import Authenticator
 from dispatch_client.plant import Plant
 from protocol.aio.control import CommandFailed, Handler
 from protocol.aio.listener import Listener
-from protocol.timeline import Timeline
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.keys import Role
 from protocol.lifecycle import Input
@@ -20,6 +19,7 @@ from protocol.models import Line, Name, Text
 from protocol.orders import OrderId, OrderType, Step, Ticket
 from protocol.record import OrderRecord
 from protocol.settings import Settings
+from protocol.timeline import Timeline
 from protocol.views import order_row, order_view
 
 _PATIENCE = 10.0  # s that a command waits for headquarters before it says "pending"

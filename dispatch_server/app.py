@@ -28,17 +28,23 @@ from dispatch_server.people import People
 from dispatch_server.server import Ports, Server
 from protocol.aio.control import ControlServer
 from protocol.aio.host import HostReader
-from protocol.aio.listener import Listener
 from protocol.aio.logs import configure_logs
-from protocol.aio.node import load_keys, open_station, precise_wall_ms, run_until_stopped, wall_ms
+from protocol.aio.node import (
+    load_keys,
+    node_context,
+    open_door,
+    open_station,
+    precise_wall_ms,
+    run_until_stopped,
+    wall_ms,
+)
 from protocol.aio.station import Station
-from protocol.timeline import Timeline
-from protocol.aio.tls import TlsStream, dial, listen, tls_context
-from protocol.errors import ConfigurationRefused
+from protocol.aio.tls import TlsStream, dial
 from protocol.keys import Role
 from protocol.limits import Timers
 from protocol.messages import Sample
-from protocol.settings import KeySettings, ListenSettings, resolve
+from protocol.settings import resolve
+from protocol.timeline import Timeline
 
 _log = structlog.get_logger("server")
 
@@ -74,7 +80,8 @@ async def _run(settings: ServerSettings, base: Path) -> None:
             telemetry_interval=settings.telemetry_interval_s,
         )
         if server.listener and settings.listen:
-            await _open_door(stack, settings.keys, base, settings.listen, server.listener)
+            port = await open_door(stack, settings.keys, base, settings.listen, server.listener)
+            _log.info("listening", superior=server.listener.superior, port=port)
         control = ControlServer(resolve(base, settings.control), Commands(server, timeline).table)
         await control.start()
         stack.push_async_callback(control.stop)
@@ -83,28 +90,8 @@ async def _run(settings: ServerSettings, base: Path) -> None:
         _log.info("stopping")
 
 
-async def _open_door(
-    stack: AsyncExitStack, keys: KeySettings, base: Path, settings: ListenSettings, listener: Listener
-) -> None:
-    context = _context(ssl.PROTOCOL_TLS_SERVER, keys, base)
-    try:
-        door, port = await listen(settings.host, settings.port, context, listener.accept)
-    except OSError as error:
-        raise ConfigurationRefused(
-            "listen", f"cannot listen on port {settings.port} ({error.strerror})", "Is it running already?"
-        ) from None
-    stack.push_async_callback(listener.stop)
-    stack.callback(door.close)
-    _log.info("listening", superior=listener.superior, port=port())
-
-
-def _context(side: ssl._SSLMethod, keys: KeySettings, base: Path) -> ssl.SSLContext:
-    paths = (resolve(base, path) for path in (keys.authority, keys.certificate, keys.key))
-    return tls_context(side, *paths)
-
-
 def _ports(settings: ServerSettings, base: Path) -> Ports:
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, settings.keys, base)
+    context = node_context(ssl.PROTOCOL_TLS_CLIENT, settings.keys, base)
     reader = HostReader(settings.node)
 
     def dial_link(link: LinkSettings) -> Dial:

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from dispatch_server.server import Server
 from protocol.aio.control import CommandFailed, Handler
-from protocol.timeline import Timeline
 from protocol.models import Name
 from protocol.orders import OrderId
 from protocol.settings import Settings
+from protocol.timeline import Timeline
 from protocol.views import order_row, order_view
 
 

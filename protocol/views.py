@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from protocol.timeline import Timeline
 from protocol.lifecycle import OFF_CHAIN
 from protocol.orders import ORDER_TYPE_ZH, Draft, Issue, ReadBack, Reasoned, VerifiedEvent
 from protocol.record import OrderRecord
+from protocol.timeline import Timeline
 
 
 def order_row(record: OrderRecord) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -94,20 +95,30 @@ _PEOPLE = (
 )
 
 
-def make_deployment(folder: Path) -> Deployment:
-    """Make keys, certificates, people and configuration files below `folder` (which must be private)."""
-    ports = _free_ports(len(_TOPOLOGY))
+def make_deployment(
+    folder: Path,
+    *,
+    topology: Sequence[tuple[str, Role, str | None]] = _TOPOLOGY,
+    people: Sequence[tuple[str, str, Role, str, str]] = _PEOPLE,
+    authority: pki.Authority | None = None,
+) -> Deployment:
+    """Make keys, certificates, people and configuration files below `folder` (which must be private).
+
+    `topology`: name, role, superior of each node. `people`: name, display name, role, station, and the server
+    that knows them. `authority`: a new one is made, and forgotten, if none is given.
+    """
+    ports = _free_ports(len(topology))
     nodes = {
         name: Node(name, role, folder / name, superior, port)
-        for (name, role, superior), port in zip(_TOPOLOGY, ports, strict=True)
+        for (name, role, superior), port in zip(topology, ports, strict=True)
     }
-    people = {
-        name: DemoPerson(name, display, role, station, authority, secrets.token_urlsafe(18))
-        for name, display, role, station, authority in _PEOPLE
+    known = {
+        name: DemoPerson(name, display, role, station, server, secrets.token_urlsafe(18))
+        for name, display, role, station, server in people
     }
-    deployment = Deployment(folder, folder / "authority.crt", folder / "revocations.crl", nodes, people)
+    deployment = Deployment(folder, folder / "authority.crt", folder / "revocations.crl", nodes, known)
     now = datetime.now(UTC)
-    authority = pki.create_authority(DEPLOYMENT, now, _DAYS)
+    authority = authority or pki.create_authority(DEPLOYMENT, now, _DAYS)
     deployment.authority.write_bytes(pki.certificate_pem(authority.certificate))
     deployment.revocations.write_bytes(pki.certificate_pem(pki.revocation_list(authority, [], now, _DAYS)))
     for node in nodes.values():
@@ -190,7 +201,7 @@ def _make_people(deployment: Deployment, authority: pki.Authority, now: datetime
             authority, public, person.role, name, stations=[person.station], now=now, days=_DAYS
         )
         (folder / f"{name}.crt").write_bytes(pki.certificate_pem(certificate))
-        deployment.tokens[name] = _enrol(deployment, person)
+        deployment.tokens[name] = enrol(deployment, person, Argon2Parameters())
 
 
 def _start_key_maker(deployment: Deployment, person: DemoPerson) -> "subprocess.Popen[bytes]":
@@ -205,13 +216,14 @@ def _start_key_maker(deployment: Deployment, person: DemoPerson) -> "subprocess.
     )
 
 
-def _enrol(deployment: Deployment, person: DemoPerson) -> SoftwareToken:
+def enrol(deployment: Deployment, person: DemoPerson, cost: Argon2Parameters) -> SoftwareToken:
+    """Make a person known to their server, as an administrator would. Raises IdentityError."""
     folder = deployment.nodes[person.authority].folder
     store = IdentityStore(folder / "identity.db", read_key_file(folder / "identity.key"), os.urandom)
     try:
         admin = IdentityAdmin(
             store,
-            Argon2Parameters(),
+            cost,
             actor="demo",
             issuer=DEPLOYMENT,
             wall_ms=wall_ms,

@@ -3,19 +3,23 @@
 import asyncio
 import os
 import signal
+import ssl
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from protocol.aio.listener import Listener
 from protocol.aio.station import Station
+from protocol.aio.tls import listen, tls_context
 from protocol.errors import ConfigurationRefused
 from protocol.handshake import Local
 from protocol.journal.file import JournalFile
 from protocol.journal.writer import ThreadedWriter
 from protocol.keys import Role, SigningKey, TrustStore, load_signing_key
 from protocol.seal import InnerCipherFactory
-from protocol.settings import KeySettings, resolve
+from protocol.settings import KeySettings, ListenSettings, resolve
 
 
 def wall_ms() -> int:
@@ -75,6 +79,28 @@ def open_station(
         key=key, deployment=deployment, boot=os.urandom(16), journal=loaded.meta["journal"], inner=inner
     )
     return Station(local, trust, ThreadedWriter(file), loaded, wall_ms)
+
+
+async def open_door(
+    stack: AsyncExitStack, keys: KeySettings, base: Path, settings: ListenSettings, listener: Listener
+) -> int:
+    """Listen for the superior until `stack` ends; gives the port. Raises ConfigurationRefused, KeyRefused."""
+    context = node_context(ssl.PROTOCOL_TLS_SERVER, keys, base)
+    try:
+        server, port = await listen(settings.host, settings.port, context, listener.accept)
+    except OSError as error:
+        raise ConfigurationRefused(
+            "listen", f"cannot listen on port {settings.port} ({error.strerror})", "Is it running already?"
+        ) from None
+    stack.push_async_callback(listener.stop)
+    stack.callback(server.close)
+    return port()
+
+
+def node_context(side: ssl._SSLMethod, keys: KeySettings, base: Path) -> ssl.SSLContext:
+    """The TLS context of this node. Raises KeyRefused."""
+    paths = (resolve(base, path) for path in (keys.authority, keys.certificate, keys.key))
+    return tls_context(side, *paths)
 
 
 async def run_until_stopped(*parts: Coroutine[Any, Any, Any]) -> None:
