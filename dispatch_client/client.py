@@ -18,7 +18,7 @@ from protocol.errors import OrderRefused, RefusalCode
 from protocol.items import HEADQUARTERS, AnswerItem, AskItem, EventItem, Item, RefusalItem, event_item
 from protocol.keys import SigningKey
 from protocol.lifecycle import Input
-from protocol.orders import VerifiedEvent
+from protocol.orders import Draft, SignableEvent, VerifiedEvent
 from protocol.record import OrderRecord, apply
 
 _log = structlog.get_logger("orders")
@@ -95,6 +95,7 @@ class Client:
             known = work.order(verified.event.order)
             if known and known.has(verified.hash):
                 return
+            self._refuse_foreign(verified.event)
             record = work.record(verified)
         except OrderRefused as refusal:
             _log.warning("event not taken", why=str(refusal))
@@ -103,6 +104,12 @@ class Client:
             work.note(kind, peer, what="event not taken", code=refusal.code, why=refusal.detail)
             return
         self.on_recorded(work, record, verified)
+
+    def _refuse_foreign(self, event: SignableEvent) -> None:
+        """What another station has to do with must not wait here for something that we cannot sign."""
+        name = self.station.local.name
+        if isinstance(event, Draft) and name not in {event.content.desk, event.content.plant}:
+            raise OrderRefused(RefusalCode.UNAUTHORISED, f"order '{event.order}' is not for '{name}'")
 
     def on_recorded(self, work: Work, record: OrderRecord, verified: VerifiedEvent) -> None:
         """Something that the station itself must answer to an event."""
@@ -147,10 +154,12 @@ class Client:
         return record
 
     def person(self) -> Login:
-        """Who is logged in. Raises OrderRefused(SESSION)."""
+        """Who is logged in. Raises OrderRefused(SESSION | SIGNATURE)."""
         if self.login is None or self.station.wall_ms() >= self.login.expires_ms:
             self.login = None
             raise OrderRefused(RefusalCode.SESSION, "nobody is logged in here: log in first")
+        # A fact under a certificate that is over would part this chain from everybody else's.
+        self.station.check_still_valid(self.login.key.certificate)
         return self.login
 
     def compose(self, record: OrderRecord, given: Input, **details: Any) -> VerifiedEvent:

@@ -23,6 +23,8 @@ from protocol.timeline import Timeline
 from protocol.views import order_row, order_view
 
 _PATIENCE = 10.0  # s that a command waits for headquarters before it says "pending"
+# The last event of the chain that the person was shown: what they sign must follow exactly that one.
+Seen = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 Factor = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,16}$")]
 
 
@@ -45,6 +47,7 @@ class DraftArguments(Settings):
 
 class IssueArguments(Settings):
     order: OrderId
+    seen: Seen = ""
     password: Annotated[str, Field(min_length=1, max_length=256, repr=False)]
     factor: Factor = "totp"
     response: Annotated[str, Field(max_length=24 * 1024, repr=False)]
@@ -53,6 +56,11 @@ class IssueArguments(Settings):
 
 class OrderArguments(Settings):
     order: OrderId
+
+
+class ConfirmArguments(Settings):
+    order: OrderId
+    seen: Seen = ""
 
 
 class TextArguments(Settings):
@@ -171,6 +179,7 @@ class Commands:
     async def issue(self, raw: Mapping[str, Any], desk: Desk, given_input: Input) -> dict[str, Any]:
         """Both factors for exactly this order, then the signed event."""
         given = IssueArguments.model_validate(raw)
+        _require_seen(desk, given.order, given.seen)
         digest = desk.approval(given.order, given_input)
         challenge = await self._authenticator.approve(
             desk.person(), digest, given.password, given.factor, given.response.encode()
@@ -183,6 +192,12 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     if outcome.kind is OutcomeKind.REFUSED:
         raise CommandFailed("refused", outcome.reason)
     return {"outcome": outcome.kind.value, "order": outcome.order, "event": outcome.event_hash.hex()}
+
+
+def _require_seen(desk: Desk, order: str, seen: str) -> None:
+    """Raises OrderRefused(STALE) when the order moved on while the person looked at it."""
+    if seen and bytes.fromhex(seen) != desk.order(order).head:
+        raise OrderRefused(RefusalCode.STALE, "the order has moved on since it was shown: look at it again")
 
 
 def _desk_table(commands: Commands, desk: Desk) -> dict[str, Handler]:
@@ -210,7 +225,9 @@ def _desk_table(commands: Commands, desk: Desk) -> dict[str, Handler]:
         return await commands.issue(raw, desk, Input.REISSUE)
 
     async def confirm(raw: Mapping[str, Any]) -> dict[str, Any]:
-        return _outcome(await desk.confirm(OrderArguments.model_validate(raw).order, _PATIENCE))
+        given = ConfirmArguments.model_validate(raw)
+        _require_seen(desk, given.order, given.seen)
+        return _outcome(await desk.confirm(given.order, _PATIENCE))
 
     async def cancel(raw: Mapping[str, Any]) -> dict[str, Any]:
         given = TextArguments.model_validate(raw)

@@ -69,16 +69,9 @@ def _wrapping_key(password: str, salt: bytes, cost: WrappingCost) -> AESGCM:
     return AESGCM(kdf.derive(password.encode()))
 
 
-def create_key(
-    person: str, password: str, folder: Path, random: Callable[[int], bytes], cost: WrappingCost
-) -> Path:
-    """Make a key and its certificate request: `<person>.key` (mode 0600) and `<person>.csr`.
-
-    Gives the request's path. Raises KeyFileError when a key is there already.
-    """
-    private = Ed25519PrivateKey.generate()
+def _wrap(private: bytes, password: str, random: Callable[[int], bytes], cost: WrappingCost) -> str:
     salt, nonce = random(16), random(12)
-    wrapped = _wrapping_key(password, salt, cost).encrypt(nonce, private.private_bytes_raw(), _AAD)
+    wrapped = _wrapping_key(password, salt, cost).encrypt(nonce, private, _AAD)
     content = _KeyFile(
         format="dispatch person key 1",
         memory_kib=cost.memory_kib,
@@ -88,11 +81,49 @@ def create_key(
         nonce=nonce.hex(),
         wrapped=wrapped.hex(),
     )
+    return content.model_dump_json(indent=1)
+
+
+def _unwrap(path: Path, password: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = _KeyFile.model_validate(json.loads(file.read(_MAX_FILE)))
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, ValueError, ValidationError):
+        raise KeyFileError(path, "it cannot be read") from None
+    cost = WrappingCost(content.memory_kib, content.iterations, content.lanes)
+    wrapping = _wrapping_key(password, bytes.fromhex(content.salt), cost)
+    try:
+        return wrapping.decrypt(bytes.fromhex(content.nonce), bytes.fromhex(content.wrapped), _AAD)
+    except InvalidTag:
+        raise KeyFileError(path, "the password does not open it") from None
+
+
+def _missing(path: Path) -> KeyFileError:
+    return KeyFileError(path, "it is not on this machine: make a key or bring the certificate")
+
+
+def _write_new(path: Path, text: str) -> None:
+    """A new file for its owner alone, on the disk when this returns. Raises FileExistsError."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def create_key(
+    person: str, password: str, folder: Path, random: Callable[[int], bytes], cost: WrappingCost
+) -> Path:
+    """Make a key and its certificate request: `<person>.key` (mode 0600) and `<person>.csr`.
+
+    Gives the request's path. Raises KeyFileError when a key is there already.
+    """
+    private = Ed25519PrivateKey.generate()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{person}.key"
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(content.model_dump_json(indent=1))
+        _write_new(path, _wrap(private.private_bytes_raw(), password, random, cost))
     except FileExistsError:
         raise KeyFileError(
             path, "there is a key already; move it away first if it must be replaced"
@@ -104,25 +135,27 @@ def create_key(
     return request_path
 
 
+def change_password(
+    person: str, folder: Path, *, old: str, new: str, random: Callable[[int], bytes], cost: WrappingCost
+) -> None:
+    """Put `<person>.key` under a new password. Raises KeyFileError and then leaves the old file."""
+    path = folder / f"{person}.key"
+    text = _wrap(_unwrap(path, old), new, random, cost)
+    beside = folder / f".{person}.key.new"
+    beside.unlink(missing_ok=True)
+    _write_new(beside, text)
+    beside.replace(path)
+
+
 def unlock_key(person: str, password: str, folder: Path) -> SigningKey:
     """Open `<person>.key` with `<person>.crt`. Slow on purpose. Raises KeyFileError, KeyRefused."""
-    path = folder / f"{person}.key"
+    certificate_path = folder / f"{person}.crt"
+    private = _unwrap(folder / f"{person}.key", password)
     try:
-        with path.open("rb") as file:
-            content = _KeyFile.model_validate(json.loads(file.read(_MAX_FILE)))
-        certificate = x509.load_pem_x509_certificate((folder / f"{person}.crt").read_bytes())
-    except FileNotFoundError as error:
-        missing = Path(error.filename)
-        raise KeyFileError(
-            missing, "it is not on this machine: make a key or bring the certificate"
-        ) from None
-    except (OSError, ValueError, ValidationError):
-        raise KeyFileError(path, "it cannot be read") from None
-    cost = WrappingCost(content.memory_kib, content.iterations, content.lanes)
-    wrapping = _wrapping_key(password, bytes.fromhex(content.salt), cost)
-    try:
-        raw = wrapping.decrypt(bytes.fromhex(content.nonce), bytes.fromhex(content.wrapped), _AAD)
-    except InvalidTag:
-        raise KeyFileError(path, "the password does not open it") from None
+        certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
+    except FileNotFoundError:
+        raise _missing(certificate_path) from None
+    except (OSError, ValueError):
+        raise KeyFileError(certificate_path, "it cannot be read") from None
     der = certificate.public_bytes(serialization.Encoding.DER)
-    return SigningKey(Ed25519PrivateKey.from_private_bytes(raw), parse_certificate(der))
+    return SigningKey(Ed25519PrivateKey.from_private_bytes(private), parse_certificate(der))

@@ -7,7 +7,7 @@ from protocol.aio.station import Work
 from protocol.compose import follow
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.items import HEADQUARTERS, event_item
-from protocol.lifecycle import Custody, Input, State
+from protocol.lifecycle import TRANSITIONS, Custody, Input, State
 from protocol.orders import VerifiedEvent
 from protocol.record import OrderRecord
 
@@ -48,7 +48,7 @@ class Plant(Client):
         work = self.station.work()
         now = self.station.wall_ms()
         for record in list(self.station.orders.values()):
-            waits = record.custody is Custody.PLANT and record.state is not State.EXECUTING
+            waits = record.custody is Custody.PLANT and (record.state, Input.EXPIRE) in TRANSITIONS
             if waits and now >= record.content.valid_until_ms:
                 self._put(work, self._sign(record, Input.EXPIRE))
         return work if work.orders else None

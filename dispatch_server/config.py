@@ -5,7 +5,7 @@ certificate its listener accepts.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,51 +82,58 @@ def load_server_settings(path: Path) -> ServerSettings:
 def check_directions(settings: ServerSettings, where: str) -> None:
     """Refuse what would let a lower zone dial a higher one, or make two ways to one plant.
 
-    Raises ConfigurationRefused (P1 §2.1.2).
+    Raises ConfigurationRefused (P1 §2.1.2): the first of `refusals`.
     """
+    for refusal in refusals(settings, where):
+        raise refusal
+
+
+def refusals(settings: ServerSettings, where: str) -> Iterator[ConfigurationRefused]:
+    """Everything that must not be so."""
     own = Role(settings.role)
     for link in settings.links:
         if ZONE[link.role] >= ZONE[own]:
-            raise ConfigurationRefused(
+            yield ConfigurationRefused(
                 f"{where}: links: {link.node}",
                 f"a {own.value} may not dial a {link.role.value}: only a superior opens connections",
                 "Remove the link; configure it at the superior",
             )
         if link.serves and link.role is not Role.CENTER:
-            raise ConfigurationRefused(
+            yield ConfigurationRefused(
                 f"{where}: links: {link.node}", "only a center serves other plants", "Remove 'serves'"
             )
-    _check_listener(settings, where)
-    _check_names(settings, where)
+    yield from _listener_refusals(settings, where)
+    yield from _name_refusals(settings, where)
     if settings.timers.hold_ms > settings.timers.poll_interval_ms:
-        raise ConfigurationRefused(
+        yield ConfigurationRefused(
             f"{where}: timers", "hold_ms is longer than poll_interval_ms", "Make hold_ms the smaller one"
         )
 
 
-def _check_listener(settings: ServerSettings, where: str) -> None:
+def _listener_refusals(settings: ServerSettings, where: str) -> Iterator[ConfigurationRefused]:
     if settings.role == "hq" and settings.listen:
-        raise ConfigurationRefused(
+        yield ConfigurationRefused(
             f"{where}: listen", "headquarters has no superior and listens to nobody", "Remove [listen]"
         )
     if settings.role == "center" and not settings.listen:
-        raise ConfigurationRefused(
+        yield ConfigurationRefused(
             f"{where}: listen", "a center waits for its superior", "Add [listen] with superior and port"
         )
-    if settings.listen and settings.listen.superior in {link.node for link in settings.links}:
-        raise ConfigurationRefused(
-            f"{where}: links: {settings.listen.superior}",
+    below = {settings.node}.union(*({link.node, *link.serves} for link in settings.links))
+    if settings.listen and settings.listen.superior in below:
+        yield ConfigurationRefused(
+            f"{where}: listen.superior: {settings.listen.superior}",
             "a node cannot be superior and subordinate at once: that link would dial upward",
-            "Remove the link",
+            "Name the superior, and remove any link to it",
         )
 
 
-def _check_names(settings: ServerSettings, where: str) -> None:
+def _name_refusals(settings: ServerSettings, where: str) -> Iterator[ConfigurationRefused]:
     names = Counter([settings.node, *(link.node for link in settings.links)])
     names.update(plant for link in settings.links for plant in link.serves)
     for name, times in names.items():
         if times > 1:
-            raise ConfigurationRefused(
+            yield ConfigurationRefused(
                 f"{where}: links: {name}",
                 f"it is named {times} times",
                 "Give each node one place and one way",

@@ -1,7 +1,7 @@
 """The deployment's own certificate authority: nodes, people, revocation (RFC 5280, RFC 8410).
 
 Meant for a machine that is not on the network. Everything is Ed25519; nothing here reads a clock or a
-file: the command line (commands/pki.py) does.
+file: the command line (cli/authority.py) does.
 """
 
 from collections.abc import Iterable
@@ -134,8 +134,11 @@ def revocation_list(
     return builder.sign(authority.key, None)
 
 
-def read_request(pem: bytes) -> Ed25519PublicKey:
-    """The public key of a certificate signing request that its holder made. Raises KeyRefused."""
+def read_request(pem: bytes, holder: str | None = None) -> Ed25519PublicKey:
+    """The public key of a certificate signing request that its holder made. Raises KeyRefused.
+
+    `holder`: whose it must be by its own words, so that two people's files cannot be mixed up.
+    """
     try:
         request = x509.load_pem_x509_csr(pem)
     except ValueError as error:
@@ -143,7 +146,14 @@ def read_request(pem: bytes) -> Ed25519PublicKey:
     key = request.public_key()
     if not isinstance(key, Ed25519PublicKey) or not request.is_signature_valid:
         raise KeyRefused("certificate request", "it must carry an Ed25519 key and be signed by it")
+    if holder is not None and request.subject != _name(holder):
+        raise KeyRefused("certificate request", f"it is not {holder}'s: it names {_common_name(request)!a}")
     return key
+
+
+def _common_name(request: x509.CertificateSigningRequest) -> str:
+    found = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value)[:64] if found else ""
 
 
 def private_pem(key: Ed25519PrivateKey, passphrase: bytes | None = None) -> bytes:

@@ -77,7 +77,12 @@ class Server:
         if superior is None:
             routes = routes_of(links)
             policy = self._headquarters = Headquarters(
-                station, routes, people, rules, self.awareness.posture_of
+                station,
+                routes,
+                people,
+                rules,
+                posture_of=self.awareness.posture_of,
+                heard=self._on_heard,
             )
         else:
             policy = Relay(station, superior, self._region, people)
@@ -120,6 +125,9 @@ class Server:
         if self.listener:
             for sample in own:
                 self.listener.sample(sample)
+
+    def _on_heard(self, plant: str) -> None:
+        self.awareness.heard(plant, asyncio.get_running_loop().time())
 
     async def answer(self, node: str, request: Request) -> AnyReply:
         """Answer a question about people."""

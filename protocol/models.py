@@ -4,7 +4,7 @@ Canonical means: one value has one encoding. A map's keys stand in the order of 
 `decode` encodes again and compares, so a signature over bytes is a signature over the value.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar
 
 import msgpack
@@ -38,7 +38,7 @@ class Wire(BaseModel):
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """The value of canonical bytes. Raises PeerFault(MALFORMED)."""
-        return decode_as(TypeAdapter(cls), data)
+        return _decode(cls.model_validate, data)
 
     @override
     def __repr__(self) -> str:
@@ -57,10 +57,14 @@ def _pack(value: Mapping[str, Any]) -> bytes:
 
 
 def decode_as(adapter: TypeAdapter[T], data: bytes) -> T:
-    """Parse `data` by a type adapter of a model or a union of models. Raises PeerFault(MALFORMED)."""
+    """Parse `data` by a type adapter of a union of models. Raises PeerFault(MALFORMED)."""
+    return _decode(adapter.validate_python, data)
+
+
+def _decode(validate: Callable[[Any], T], data: bytes) -> T:
     try:
         raw = msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=True)
-        value = adapter.validate_python(raw)
+        value = validate(raw)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
         # The peer chooses the name of an unknown field: it must not flood or forge lines of a log.

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -45,22 +45,35 @@ class LogSettings(Settings):
 
 def load_settings(path: Path, model: type[S]) -> S:
     """Read a TOML file; relative paths in it are relative to its folder. Raises ConfigurationRefused."""
+    raw = read_toml(path)
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise refusals_of(path, error)[0] from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file. Raises ConfigurationRefused."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigurationRefused(
             str(path), f"cannot be read ({error.strerror})", "Check the path"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationRefused(str(path), f"is not TOML: {error}", "Correct that place") from None
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigurationRefused(
-            f"{path}: {where}", first["msg"], "The README of configs/ lists every setting"
-        ) from None
+
+
+def refusals_of(path: Path, error: ValidationError) -> list[ConfigurationRefused]:
+    """Each place of a file that is not as it must be."""
+    return [
+        ConfigurationRefused(
+            f"{path}: {'.'.join(str(part) for part in fault['loc']) or 'the file'}",
+            fault["msg"],
+            "The README of configs/ lists every setting",
+        )
+        for fault in error.errors(include_url=False, include_input=False)
+    ]
 
 
 def resolve(base: Path, path: Path) -> Path:

@@ -40,6 +40,10 @@ class Processes:
                 start_new_session=True,
             )
 
+    def of(self, name: str) -> "subprocess.Popen[bytes]":
+        """The program of a node, as it was started last."""
+        return self._running[name]
+
     def log_of(self, node: Node) -> Path:
         """Where a program's log lies."""
         return node.folder / "log"

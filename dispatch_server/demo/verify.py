@@ -24,7 +24,7 @@ def verify_all(deployment: Deployment) -> Iterator[Check]:
     verified: dict[str, VerifiedLedger] = {}
     for node in deployment.nodes.values():
         try:
-            ledger = verified[node.name] = verify_ledger(node.journal, trust, DEPLOYMENT)
+            ledger = verified[node.name] = verify_ledger(node.journal, trust, DEPLOYMENT, node=node.name)
         except DispatchError as error:
             yield Check(f"ledger of {node.name}", ok=False, detail=str(error))
             continue

@@ -65,9 +65,14 @@ def create_key_file(path: Path, key: bytes) -> None:
 
 def read_key_file(path: Path) -> bytes:
     """The 32 bytes of the key file. Raises StoreRefused, or FileExposed when others may read it."""
-    with path.open("rb") as file:
-        require_private(path, os.fstat(file.fileno()))
-        key = file.read(KEY_BYTES + 1)
+    try:
+        with path.open("rb") as file:
+            require_private(path, os.fstat(file.fileno()))
+            key = file.read(KEY_BYTES + 1)
+    except OSError as error:
+        raise StoreRefused(
+            f"{path} cannot be read ({error.strerror}): for a new server run dispatch-server user init"
+        ) from None
     if len(key) != KEY_BYTES:
         raise StoreRefused(f"{path} is not an identity key: it must hold exactly {KEY_BYTES} bytes")
     return key

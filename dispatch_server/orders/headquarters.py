@@ -32,8 +32,8 @@ from situational import Posture
 
 _log = structlog.get_logger("orders")
 _OBSERVED = frozenset({State.CONFIRMED, State.RECALLING, State.EXECUTING})
-_NO_GRANT = OrderRefused(RefusalCode.FACTORS, "both factors are needed for this")
 _LOST = frozenset({State.UNKNOWN, State.UNKNOWN_EXECUTING})
+_OF_PLANT = frozenset({Role.OPERATOR, Role.PLANT})
 
 
 class People(Protocol):
@@ -49,7 +49,10 @@ class People(Protocol):
 
 
 class Headquarters:
-    """The policy of the HQ station. `routes`: plant -> the direct subordinate that leads to it."""
+    """The policy of the HQ station. `routes`: plant -> the direct subordinate that leads to it.
+
+    `heard` is told of each plant that gave a sign of life, also from behind a center.
+    """
 
     def __init__(
         self,
@@ -57,14 +60,17 @@ class Headquarters:
         routes: Mapping[str, str],
         people: People,
         rules: Rules,
+        *,
         posture_of: Callable[[Iterable[str]], Posture],
+        heard: Callable[[str], None],
     ) -> None:
         self._station = station
         self._routes = routes
         self._people = people
         self._rules = rules
         self._posture_of = posture_of
-        self._grants: dict[bytes, OrderRefused | None] = {}
+        self._heard = heard
+        self._grants: dict[tuple[str, bytes], OrderRefused | None] = {}
 
     async def prepare(self, peer: str, item: Item) -> None:
         """Use the grant of an event that issues; `on_item` then decides by the outcome."""
@@ -81,9 +87,9 @@ class Headquarters:
         digest = approval_digest(issue.order, issue.input, issue.previous)
         try:
             await self._people.use_grant(issue, peer, digest, verified.hash)
-            self._grants[verified.hash] = None
+            self._grants[peer, verified.hash] = None
         except OrderRefused as refusal:
-            self._grants[verified.hash] = refusal
+            self._grants[peer, verified.hash] = refusal
 
     def on_item(self, work: Work, peer: str, item: Item) -> None:
         """Decide on an item of a direct subordinate."""
@@ -101,9 +107,10 @@ class Headquarters:
         except OrderRefused as refusal:
             work.note("security", peer, what="event refused", code=refusal.code, why=refusal.detail)
             if order := order_of(item):
-                work.post(peer, refusal_item(item.signed.hash, order, peer, refusal))
+                self._tell(work, peer, item.signed.hash, order, refusal)
             return
-        grant = self._grants.pop(verified.hash, _NO_GRANT)
+        no_grant = OrderRefused(RefusalCode.FACTORS, "both factors are needed for this")
+        grant = self._grants.pop((peer, verified.hash), no_grant)
         record = work.order(verified.event.order)
         if record and record.has(verified.hash):
             return
@@ -111,9 +118,12 @@ class Headquarters:
             self._admit(peer, verified, record)
             if grant and verified.event.input in TWO_FACTOR:
                 raise grant
-            self._sequence(work, verified)
+            record = self._sequence(work, verified)
         except OrderRefused as refusal:
             self._refuse(work, peer, verified, refusal)
+            return
+        if verified.signer.role in _OF_PLANT:
+            self._heard(record.content.plant)
 
     # --- may it be? ---
 
@@ -123,7 +133,7 @@ class Headquarters:
             raise OrderRefused(RefusalCode.UNAUTHORISED, "headquarters signs its own events itself")
         if peer != self._origin(verified, record):
             raise OrderRefused(RefusalCode.UNAUTHORISED, f"'{peer}' does not speak for '{signer.name}'")
-        if record and record.custody is Custody.PLANT and signer.role in {Role.OPERATOR, Role.PLANT}:
+        if record and record.custody is Custody.PLANT and signer.role in _OF_PLANT:
             return  # a fact
         now = self._station.wall_ms()
         if event.at_ms > now + CLOCK_SKEW_MS:
@@ -138,7 +148,7 @@ class Headquarters:
         content = event.content if isinstance(event, Draft) else record.content if record else None
         if content is None:
             raise OrderRefused(RefusalCode.UNKNOWN_ORDER, f"order '{event.order}' is not known here")
-        if verified.signer.role in {Role.OPERATOR, Role.PLANT}:
+        if verified.signer.role in _OF_PLANT:
             return self._routes.get(content.plant)
         return content.desk
 
@@ -155,41 +165,47 @@ class Headquarters:
             code=refusal.code,
             why=refusal.detail,
         )
-        record = work.order(event.order)
-        at_plant = record is not None and signer.role in {Role.OPERATOR, Role.PLANT}
-        to = record.content.plant if record and at_plant else peer
-        work.post(peer, refusal_item(verified.hash, event.order, to, refusal))
+        self._tell(work, peer, verified.hash, event.order, refusal)
+
+    def _tell(self, work: Work, peer: str, event: bytes, order: str, refusal: OrderRefused) -> None:
+        """To the station that the event came from: where `peer` leads to the order's plant, that plant."""
+        record = work.order(order)
+        plant = record.content.plant if record else None
+        to = plant if plant and self._routes.get(plant) == peer else peer
+        work.post(peer, refusal_item(event, order, to, refusal))
 
     # --- put it on the chain, tell who must know, and go on ---
 
-    def _sequence(self, work: Work, verified: VerifiedEvent) -> None:
+    def _sequence(self, work: Work, verified: VerifiedEvent) -> OrderRecord:
         before = work.order(verified.event.order)
         record = work.record(verified)
         self._distribute(work, before, record, verified)
+        now = self._station.wall_ms()  # once: what the checks find in time is accepted in time
         if record.state is State.ISSUED:
-            reason = objection(record, self._rules, self._surroundings(work, record))
+            reason = objection(record, self._rules, self._surroundings(work, record, now))
             if reason is None:
-                self._append(work, record, Input.ACCEPT)
+                self._append(work, record, Input.ACCEPT, now)
             else:
-                self._append(work, record, Input.REJECT, reason=reason)
+                self._append(work, record, Input.REJECT, now, reason=reason)
         elif record.state is State.COMPLETED:
-            self._append(work, record, Input.CLOSE)
+            self._append(work, record, Input.CLOSE, now)
+        return record
 
-    def _append(self, work: Work, record: OrderRecord, given: Input, **details: Any) -> None:
+    def _append(self, work: Work, record: OrderRecord, given: Input, at_ms: int, **details: Any) -> None:
         verified = follow(
             record,
             given,
             self._station.local.key,
             deployment=self._station.local.deployment,
-            at_ms=self._station.wall_ms(),
+            at_ms=at_ms,
             **details,
         )
         self._sequence(work, verified)
 
-    def _surroundings(self, work: Work, record: OrderRecord) -> Surroundings:
+    def _surroundings(self, work: Work, record: OrderRecord, now: int) -> Surroundings:
         route = self._routes.get(record.content.plant)
         return Surroundings(
-            now_ms=self._station.wall_ms(),
+            now_ms=now,
             posture=self._posture_of(
                 {self._station.local.name, record.content.desk, record.content.plant, route or ""}
             ),
@@ -232,7 +248,7 @@ class Headquarters:
         now = self._station.wall_ms()
         for record in list(self._station.orders.values()):
             if record.is_open and (given := self._due(record, now, silent)):
-                self._append(work, record, given)
+                self._append(work, record, given, now)
                 if given is Input.LOSE:
                     self._ask(work, record)
         return work if work.orders else None
@@ -253,13 +269,15 @@ class Headquarters:
 
     def _on_answer(self, work: Work, peer: str, item: AnswerItem) -> None:
         record = work.order(item.order)
-        if record is None or self._routes.get(record.content.plant) != peer:
+        plant = record.content.plant if record else None
+        if record is None or item.plant != plant or self._routes.get(plant) != peer:
             work.note("security", peer, what="answer about an order that is not its own", order=item.order)
             return
+        self._heard(plant)
         if record.state not in _LOST:
             return
         if item.head == record.head:
-            self._append(work, record, Input.FIND)
+            self._append(work, record, Input.FIND, self._station.wall_ms())
         else:
             work.note(
                 "security", item.order, what="the plant answers with another chain", head=item.head.hex()

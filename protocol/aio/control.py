@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import socket
+import stat
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -51,21 +52,15 @@ class ControlServer:
             raise ConfigurationRefused(
                 "control", f"path is over {_LONGEST_PATH} bytes", "Choose a shorter one"
             )
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if _answers(self._path):
-            raise ConfigurationRefused(
-                "control", f"{self._path} is in use", "Stop the program that runs already"
-            )
-        self._path.unlink(missing_ok=True)
-        previous = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_MAX_LINE)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_room(self._path)
+            bound = _bind(self._path)
+            self._server = await asyncio.start_unix_server(self._serve, sock=bound, limit=_MAX_LINE)
         except OSError as error:
             raise ConfigurationRefused(
                 "control", f"{self._path}: {error.strerror}", "Check the folder"
             ) from None
-        finally:
-            os.umask(previous)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -94,13 +89,14 @@ class ControlServer:
         except ValidationError as error:
             where = ", ".join(".".join(map(str, e["loc"])) + ": " + e["msg"] for e in error.errors())
             return _error("bad-argument", where)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             return _error("bad-command", f"the command cannot be read: {type(error).__name__} {error}")
 
     async def stop(self) -> None:
         """Stop listening, end the talks, remove the socket."""
-        if self._server:
-            self._server.close()
+        if self._server is None:
+            return  # the socket, if there is one, is somebody else's
+        self._server.close()
         for task in tuple(self._talks):
             task.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
@@ -112,19 +108,49 @@ def _error(code: str, message: str) -> dict[str, Any]:
     return {"ok": False, "error": {"code": code, "message": message}}
 
 
+def _make_room(path: Path) -> None:
+    """Remove what a program left that did not stop in good order. Raises ConfigurationRefused, OSError."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):  # a slip in the configuration must not cost a journal
+        raise ConfigurationRefused("control", f"{path} is a file, not a socket", "Choose another path")
+    if _answers(path):
+        raise ConfigurationRefused("control", f"{path} is in use", "Stop the program that runs already")
+    path.unlink()
+
+
+def _bind(path: Path) -> socket.socket:
+    bound = socket.socket(socket.AF_UNIX)
+    previous = os.umask(0o177)  # of the whole process: nothing may be awaited under it
+    try:
+        bound.bind(str(path))
+    except OSError:
+        bound.close()
+        raise
+    finally:
+        os.umask(previous)
+    return bound
+
+
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)
         try:
             probe.connect(str(path))
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except OSError:
+            pass  # too busy to answer, or not ours to ask: somebody is there
         return True
 
 
 def call(path: Path, command: str, arguments: Mapping[str, Any], *, timeout: float = 60) -> Any:
     """Send one command and wait for its result. Raises CommandFailed."""
     request = json.dumps({"command": command, "arguments": dict(arguments)}).encode() + b"\n"
+    if len(request) > _MAX_LINE:
+        raise CommandFailed("bad-command", f"a command has at most {_MAX_LINE} bytes: say it shorter")
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout)
@@ -137,8 +163,9 @@ def call(path: Path, command: str, arguments: Mapping[str, Any], *, timeout: flo
             "no-answer", f"no answer within {timeout:g} s: ask for the order's state"
         ) from None
     except OSError as error:
-        raise CommandFailed("not-running", f"{path}: {error.strerror}. Is the program running?") from None
-    if not line:
+        why = error.strerror or str(error)
+        raise CommandFailed("not-running", f"{path}: {why}. Is the program running?") from None
+    if not line.endswith(b"\n"):
         raise CommandFailed("no-answer", "the program ended before it answered: ask for the order's state")
     reply = json.loads(line)
     if reply["ok"]:

@@ -13,7 +13,7 @@ from protocol.aio.station import Policy, Station
 from protocol.errors import KeyRefused, LinkLost, LocalMisuse, PeerFault, WireCode
 from protocol.handshake import Fresh
 from protocol.keys import Certificate
-from protocol.limits import HELLO_TIMEOUT
+from protocol.limits import HELLO_TIMEOUT, MAX_OPEN_REQUESTS
 from protocol.messages import Hello, Sample
 from protocol.requests import AnyReply, Request, decode_reply
 from protocol.session import Acknowledged, Delivered, HelloReceived, Replied, goodbye
@@ -55,9 +55,11 @@ class Listener:
             self._service.session.sample(sample)
 
     async def ask(self, request: Request) -> AnyReply:
-        """Ask the superior. Raises LinkLost when there is no link or it ends before the answer."""
+        """Ask the superior. Raises LinkLost when there is no link, it ends too early, or too much waits."""
         if self._service is None:
             raise LinkLost(WireCode.LOST, f"'{self.superior}' is not connected to this node now")
+        if len(self._waiting) >= MAX_OPEN_REQUESTS:  # the superior would end the link
+            raise LinkLost(WireCode.LIMIT, "too many questions wait for an answer: try again")
         self._last_request = (self._last_request + 1) % (1 << 32)
         number = self._last_request
         try:
@@ -67,15 +69,12 @@ class Listener:
         future: asyncio.Future[AnyReply] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         self.wake.set()
-        try:
-            return await future
-        finally:
-            self._waiting.pop(number, None)
+        return await future
 
     def replied(self, number: int, body: bytes) -> None:
         """A reply came; one that nobody waits for any more is dropped. Raises PeerFault(MALFORMED)."""
         reply = decode_reply(body)
-        future = self._waiting.get(number)
+        future = self._waiting.pop(number, None)
         if future and not future.done():
             future.set_result(reply)
 
@@ -84,8 +83,7 @@ class Listener:
         try:
             await _Service(self, stream, self._identify(stream.peer_certificate)).run()
         except PeerFault as fault:
-            self.refused += 1
-            _log.warning("link refused", superior=self.superior, code=fault.code.name, why=fault.detail)
+            self.refuse(fault)
             with suppress(OSError, TimeoutError):
                 await send(stream, goodbye(fault.code, fault.detail), 1.0)
         except (LinkLost, OSError, TimeoutError) as error:
@@ -94,6 +92,11 @@ class Listener:
             _log.exception("defect", superior=self.superior)
         finally:
             stream.close()
+
+    def refuse(self, fault: PeerFault) -> None:
+        """Count and tell of a peer that is turned away."""
+        self.refused += 1
+        _log.warning("link refused", superior=self.superior, code=fault.code.name, why=fault.detail)
 
     def _identify(self, der: bytes) -> Certificate:
         try:
@@ -107,11 +110,11 @@ class Listener:
     async def take_over(self, service: "_Service", hello: Hello) -> bool:
         """Make this the one service. Raises PeerFault(TERM) if a higher term came meanwhile."""
         async with self._door:
+            if hello.term < self.station.term:  # it was raised since this link's Hello was read
+                raise PeerFault(WireCode.TERM, f"term {hello.term} is over")
             if self._service:
                 self._service.replaced.set()
                 await self._service.ended.wait()
-            if hello.term < self.station.term:
-                raise PeerFault(WireCode.TERM, f"term {hello.term} is over")
             await self.station.raise_term(hello.term)
             self._service = service
             fresh = Fresh.of(self.random(48))
@@ -124,6 +127,7 @@ class Listener:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(LinkLost(WireCode.LOST, "the link ended before the answer came"))
+            self._waiting.clear()
         service.ended.set()
 
     async def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
@@ -22,22 +22,35 @@ _HIDDEN = "[hidden]"
 
 
 def hide_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace what a careless call might have passed, at any depth of mappings."""
+    """Replace what a careless call might have passed, at any depth of mappings and sequences."""
     for name, value in event.items():
-        if any(word in name.lower() for word in _SECRET_WORDS):
-            event[name] = _HIDDEN
-        elif isinstance(value, bytes):
-            event[name] = f"<{len(value)} bytes>"
-        elif isinstance(value, dict):
-            event[name] = hide_secrets(None, "", dict(value))
+        event[name] = _presentable(name, value)
     return event
+
+
+def _presentable(name: object, value: object) -> object:
+    if any(word in str(name).lower() for word in _SECRET_WORDS):
+        return _HIDDEN
+    match value:
+        case bytes() | bytearray() | memoryview():
+            return f"<{len(value)} bytes>"
+        case Mapping():
+            return {str(_presentable("", key)): _presentable(key, inner) for key, inner in value.items()}
+        case tuple():  # stays one: exc_info is told by that
+            return tuple(_presentable("", inner) for inner in value)
+        case list() | set() | frozenset():
+            return [_presentable("", inner) for inner in value]
+        case _:
+            return value
 
 
 def configure_logs(node: str, form: Literal["json", "console"], level: str) -> None:
     """Set up structlog for this process; every line names the node."""
     render: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
     if form == "console":
-        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        render = structlog.dev.ConsoleRenderer(  # its own tracebacks would show local variables
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

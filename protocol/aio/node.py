@@ -87,7 +87,7 @@ async def open_door(
     """Listen for the superior until `stack` ends; gives the port. Raises ConfigurationRefused, KeyRefused."""
     context = node_context(ssl.PROTOCOL_TLS_SERVER, keys, base)
     try:
-        server, port = await listen(settings.host, settings.port, context, listener.accept)
+        server, port = await listen(settings.host, settings.port, context, listener.accept, listener.refuse)
     except OSError as error:
         raise ConfigurationRefused(
             "listen", f"cannot listen on port {settings.port} ({error.strerror})", "Is it running already?"

@@ -20,7 +20,7 @@ from protocol.limits import MAX_OUTBOX
 from protocol.messages import LedgerHead
 from protocol.models import Wire
 from protocol.orders import SignedEvent, VerifiedEvent, verify_event
-from protocol.outbox import Inbox, Outbox
+from protocol.outbox import Inbox, Outbox, check_size
 from protocol.record import OrderRecord, apply, replay
 
 _CLOSED_KEPT = 1_000  # closed orders kept in memory; older ones are read back when asked for
@@ -66,8 +66,10 @@ class Work:
         return record
 
     def post(self, peer: str, item: Wire) -> None:
-        """Send an item to a direct peer. New orders ask `Station.is_crowded` first."""
-        self.posts.append((peer, item.encode()))
+        """Send an item to a direct peer. New orders ask `Station.is_crowded` first. Raises LocalMisuse."""
+        data = item.encode()
+        check_size(data)  # here, so that a commit cannot fail when half of it is published
+        self.posts.append((peer, data))
 
     def take(self, peer: str, cursor: int) -> bool:
         """Whether the item is new. Raises PeerFault(CURSOR) when one before it is missing."""

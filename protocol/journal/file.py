@@ -9,6 +9,7 @@ import os
 import sqlite3
 import struct
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,9 @@ CREATE TABLE ledger (
     body BLOB NOT NULL, hash BLOB NOT NULL
 ) STRICT;
 CREATE TRIGGER ledger_is_not_updated BEFORE UPDATE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER ledger_is_not_replaced BEFORE INSERT ON ledger
+    WHEN EXISTS (SELECT 1 FROM ledger WHERE entry >= NEW.entry)
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER ledger_is_not_deleted BEFORE DELETE ON ledger
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
@@ -114,12 +118,16 @@ class JournalFile:
                 raise JournalError(f"journal {path} cannot be opened: {error.strerror}") from None
         try:
             db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            _create_schema(db, journal_id)
+            with ExitStack() as undo:
+                undo.callback(db.close)
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=FULL")
+                _create_schema(db, journal_id)
+                file = cls(db, key)
+                undo.pop_all()
         except sqlite3.DatabaseError as error:
             raise JournalError(f"journal {path} is not usable: {error}") from None
-        return cls(db, key)
+        return file
 
     def _read_head(self) -> Head:
         row = self._db.execute("SELECT entry, hash FROM ledger ORDER BY entry DESC LIMIT 1").fetchone()
@@ -135,7 +143,7 @@ class JournalFile:
             if head != self.head:
                 self._write_checkpoint(head)
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, struct.error, ValueError, TypeError, OverflowError) as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalError(f"the journal cannot be written: {error}") from error

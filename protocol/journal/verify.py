@@ -3,13 +3,15 @@
 1. Every entry is there, in order, and its hash covers its content and the entry before it.
 2. The signed checkpoint is the ledger's end: nothing was cut off, the node itself vouches for it.
 3. Every order event is signed by somebody who may sign it, and every order follows the one table.
-4. The indexes (events, order states) say what the ledger says.
+4. The indexes (events, orders) say what the ledger says.
 5. Across files: no station's ledger ends before the point that its superior saw, and the chains of one
    order agree.
 """
 
+import os
 import sqlite3
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +21,14 @@ from protocol.errors import DispatchError, KeyRefused, OrderRefused, PeerFault
 from protocol.journal.batch import Entry, Head, Notice
 from protocol.journal.file import CHECKPOINT_DOMAIN, SCHEMA_VERSION, checkpoint_bytes, entry_hash
 from protocol.keys import TrustStore
-from protocol.lifecycle import OFF_CHAIN, State
+from protocol.lifecycle import OFF_CHAIN
 from protocol.orders import SignedEvent, verify_event
 from protocol.record import OrderRecord, apply
 
 EVENT = "event"
 PEER_CHECKPOINT = "peer-checkpoint"
+_EVENT_INDEX = "SELECT hash, order_id, entry FROM order_event"
+_ORDER_INDEX = "SELECT order_id, plant, state, is_open FROM orders"
 
 
 class LedgerFault(DispatchError):
@@ -50,21 +54,52 @@ class VerifiedLedger:
     events: int
     orders: Mapping[str, OrderRecord]
     hashes: Mapping[int, bytes]
-    peer_heads: Mapping[str, Head]
+    peer_heads: Mapping[str, Sequence[Head]]
 
 
-def verify_ledger(path: Path, trust: TrustStore, deployment: str) -> VerifiedLedger:
-    """Verify one file. Raises LedgerFault at the first thing that does not hold."""
+def verify_ledger(
+    path: Path, trust: TrustStore, deployment: str, *, node: str | None = None
+) -> VerifiedLedger:
+    """Verify one file, also while its station writes. `node`: whose ledger it has to be, where that is known.
+
+    Raises LedgerFault at the first thing that does not hold.
+    """
     if not path.is_file():
         raise LedgerFault(path, 0, "there is no such file")
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        db = sqlite3.connect(_read_only(path), uri=True, isolation_level=None)
         try:
-            return _Verification(path, db, trust, deployment).run()
+            db.text_factory = _text
+            db.execute("BEGIN")  # one snapshot for all that follows
+            ledger = verify_open_ledger(path, db, trust, deployment)
         finally:
             db.close()
     except sqlite3.DatabaseError as error:
         raise LedgerFault(path, 0, f"it cannot be read ({error})") from None
+    if node is not None and ledger.node != node:
+        raise LedgerFault(
+            path, ledger.head.entry, f"the checkpoint is signed by '{ledger.node}', not '{node}'"
+        )
+    return ledger
+
+
+def _read_only(path: Path) -> str:
+    """SQLite wants to make two files beside one in WAL mode. In a folder where it cannot, nobody writes."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    is_still = not Path(f"{path}-wal").exists() and not os.access(path.parent, os.W_OK)
+    return f"{uri}&immutable=1" if is_still else uri
+
+
+def _text(raw: bytes) -> str:
+    """A text that is no UTF-8 shall spoil its own entry's hash, not the reading of the file."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def verify_open_ledger(
+    path: Path, db: sqlite3.Connection, trust: TrustStore, deployment: str
+) -> VerifiedLedger:
+    """Verify a ledger that is open; `path` is what a fault calls it. Raises LedgerFault, DatabaseError."""
+    return _Verification(path, db, trust, deployment).run()
 
 
 class _Verification:
@@ -73,7 +108,7 @@ class _Verification:
         self._orders: dict[str, OrderRecord] = {}
         self._events: dict[bytes, tuple[str, int]] = {}
         self._hashes: dict[int, bytes] = {}
-        self._peer_heads: dict[str, Head] = {}
+        self._peer_heads: dict[str, list[Head]] = {}
         self._at_ms = 0
 
     def run(self) -> VerifiedLedger:
@@ -94,13 +129,19 @@ class _Verification:
             entry = Entry(kind, subject, at_ms, body)
             if number != head.entry + 1:
                 raise LedgerFault(self._path, head.entry + 1, "it is missing")
-            if entry_hash(head.hash, number, entry) != stored:
+            if self._hash(head, number, entry) != stored:
                 raise LedgerFault(self._path, number, "its content is not what was written")
             head = Head(number, stored)
             self._hashes[number] = stored
             self._at_ms = at_ms
             self._check_entry(number, entry)
         return head
+
+    def _hash(self, head: Head, number: int, entry: Entry) -> bytes:
+        try:
+            return entry_hash(head.hash, number, entry)
+        except (struct.error, ValueError, TypeError, AttributeError):
+            raise LedgerFault(self._path, number, "it holds what no station can write") from None
 
     def _check_entry(self, number: int, entry: Entry) -> None:
         try:
@@ -109,7 +150,7 @@ class _Verification:
             elif entry.kind == PEER_CHECKPOINT:
                 facts = dict(Notice.decode(entry.body).facts)
                 seen = Head(int(facts["entry"]), bytes.fromhex(facts["hash"]))
-                self._peer_heads[entry.subject] = seen
+                self._peer_heads.setdefault(entry.subject, []).append(seen)
         except (OrderRefused, PeerFault, KeyError, ValueError) as error:
             raise LedgerFault(self._path, number, str(error)) from None
 
@@ -126,27 +167,30 @@ class _Verification:
         if row is None:
             raise LedgerFault(self._path, head.entry, "there is no signed checkpoint")
         number, stored, signature, certificate = row
-        checkpoint = Head(number, stored)
-        try:
-            node = self._trust.verify(
-                certificate, CHECKPOINT_DOMAIN, checkpoint_bytes(checkpoint), signature, at_ms=self._at_ms
-            )
-        except KeyRefused as error:
-            raise LedgerFault(
-                self._path, number, f"the checkpoint is not signed by the node: {error}"
-            ) from None
-        if checkpoint != head:
+        if Head(number, stored) != head:
             raise LedgerFault(
                 self._path, head.entry, f"the ledger ends at {head.entry}, its checkpoint says {number}"
             )
-        return node.name
+        try:
+            signer = self._trust.verify(
+                certificate, CHECKPOINT_DOMAIN, checkpoint_bytes(head), signature, at_ms=self._at_ms
+            )
+        except (KeyRefused, TypeError) as error:
+            raise LedgerFault(
+                self._path, head.entry, f"the checkpoint is not signed by the node: {error}"
+            ) from None
+        if not signer.is_node:
+            raise LedgerFault(
+                self._path, head.entry, f"the checkpoint is signed by a person: '{signer.name}'"
+            )
+        return signer.name
 
     def _check_indexes(self) -> None:
-        events = {h: (order, n) for h, order, n in self._db.execute("SELECT * FROM order_event")}
+        events = {h: (order, n) for h, order, n in self._db.execute(_EVENT_INDEX)}
         if events != self._events:
             raise LedgerFault(self._path, 0, "the index of events differs from the ledger")
-        states = {o: State(s) for o, s in self._db.execute("SELECT order_id, state FROM orders")}
-        if states != {order: record.state for order, record in self._orders.items()}:
+        rows = set(self._db.execute(_ORDER_INDEX))
+        if rows != {(o, r.content.plant, r.state.value, int(r.is_open)) for o, r in self._orders.items()}:
             raise LedgerFault(self._path, 0, "the index of orders differs from the ledger")
 
 
@@ -156,11 +200,11 @@ def compare_ledgers(superior: VerifiedLedger, station: VerifiedLedger) -> int:
     Raises LedgerFault when the station's ledger ends before what the superior saw of it, or when the two
     hold different events at one place of an order's chain.
     """
-    seen = superior.peer_heads.get(station.node, Head())
-    if seen.entry and station.hashes.get(seen.entry) != seen.hash:
-        raise LedgerFault(
-            station.path, seen.entry, f"'{superior.node}' saw another entry here: replaced or cut off"
-        )
+    for seen in superior.peer_heads.get(station.node, ()):
+        if seen.entry and station.hashes.get(seen.entry) != seen.hash:
+            raise LedgerFault(
+                station.path, seen.entry, f"'{superior.node}' saw another entry here: replaced or cut off"
+            )
     shared = superior.orders.keys() & station.orders.keys()
     for order in sorted(shared):
         pairs = zip(_chain(superior.orders[order]), _chain(station.orders[order]), strict=False)

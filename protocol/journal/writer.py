@@ -55,13 +55,17 @@ class ThreadedWriter:
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Waiting | _Query | None] = queue.SimpleQueue()
         self._failed: JournalError | None = None
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
     def commit(self, batch: Batch) -> "asyncio.Future[None]":
         """See Writer.commit."""
         future: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put((batch, future))
+        if self._is_closed:
+            _fail(future, JournalError("the journal is closed"))
+        else:
+            self._queue.put((batch, future))
         return future
 
     async def events_of(self, order: str) -> Sequence[bytes]:
@@ -74,6 +78,7 @@ class ThreadedWriter:
 
     async def close(self) -> None:
         """Write what waits, then close the file."""
+        self._is_closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -88,7 +93,10 @@ class ThreadedWriter:
             else:
                 self._tell(partial(_finish, future, result))
 
-        self._queue.put(run)
+        if self._is_closed:
+            _fail(future, JournalError("the journal is closed"))
+        else:
+            self._queue.put(run)
         return future
 
     def _tell(self, callback: Callable[[], None]) -> None:

@@ -1,0 +1,42 @@
+"""dispatch-client inbox."""
+
+from typing import Annotated, Any
+
+import typer
+
+from dispatch_client.cli.connect import connect
+from protocol.keys import Role
+from protocol.terminal.options import ConfigOption, JsonOption, LanguageOption
+from protocol.terminal.orders import inbox as sorted_inbox
+from protocol.terminal.orders import inbox_table
+from protocol.terminal.program import command_group
+from protocol.terminal.tables import show, watch
+
+app = command_group()
+_ALL = 1000  # orders looked through, newest first
+_EVERY = 1.0  # s
+
+WatchOption = Annotated[bool, typer.Option("--watch", help="Keep showing until Ctrl-C.")]
+
+
+@app.command()
+def inbox(
+    config: ConfigOption,
+    *,
+    keep_watching: WatchOption = False,
+    as_json: JsonOption = False,
+    lang: LanguageOption = None,
+) -> None:
+    """Show the open orders; those that wait for somebody at this node stand first."""
+    talk = connect(config, lang, as_json=as_json)
+    role = Role(talk.ask("status")["role"])
+
+    def rows() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = talk.ask("list", limit=_ALL)
+        return found
+
+    if keep_watching and not as_json:
+        watch(lambda: inbox_table(rows(), role, talk.language), _EVERY)
+    else:
+        found = rows()
+        talk.tell(sorted_inbox(found, role), lambda _: show(inbox_table(found, role, talk.language)))

@@ -1,0 +1,15 @@
+"""From a configuration file to the running server that it configures."""
+
+from pathlib import Path
+
+from dispatch_server.config import load_server_settings
+from protocol.settings import resolve
+from protocol.terminal.options import language_of
+from protocol.terminal.talk import Talk
+from protocol.texts import Language
+
+
+def connect(config: Path, language: Language | None, *, as_json: bool = False) -> Talk:
+    """Whom to talk to. Raises ConfigurationRefused."""
+    settings = load_server_settings(config)
+    return Talk(resolve(config.absolute().parent, settings.control), language_of(language), as_json)

@@ -1,0 +1,61 @@
+"""Tables of rich, kept calm: colour only for what is abnormal."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from protocol.terminal.screen import plain
+
+ABNORMAL = "red"
+NOTABLE = "yellow"
+_WIDTH = 160  # columns where no window says how many
+
+
+def cell(value: object, style: str = "") -> Text:
+    """A value as text: never markup, never an escape sequence."""
+    return Text(plain(value), style)
+
+
+def table(title: str, heads: Iterable[str]) -> Table:
+    """An empty table."""
+    made = Table(title=cell(title), title_justify="left")
+    for head in heads:
+        made.add_column(cell(head), overflow="fold")
+    return made
+
+
+def pairs(title: str, rows: Iterable[tuple[str, object]]) -> Table:
+    """A two-column table of names and values; a value may be a Text with its style."""
+    made = Table(title=cell(title), title_justify="left", show_header=False)
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in rows:
+        made.add_row(cell(name), value if isinstance(value, Text) else cell(value))
+    return made
+
+
+def _console(*, on_stderr: bool = False) -> Console:
+    stream = sys.stderr if on_stderr else sys.stdout
+    width = None if stream.isatty() else _WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width, stderr=on_stderr)
+
+
+def show(*renderables: RenderableType, on_stderr: bool = False) -> None:
+    """Print."""
+    console = _console(on_stderr=on_stderr)
+    for renderable in renderables:
+        console.print(renderable)
+
+
+def watch(draw: Callable[[], RenderableType], every_s: float) -> None:
+    """Draw again and again until Ctrl-C."""
+    console = _console()
+    with Live(draw(), console=console, auto_refresh=False, screen=console.is_terminal) as live:
+        while True:
+            time.sleep(every_s)
+            live.update(draw(), refresh=True)

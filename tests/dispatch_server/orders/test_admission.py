@@ -1,0 +1,356 @@
+"""dispatch_server/orders/headquarters.py: what may not be, is refused, and its station is told why."""
+
+from contextlib import closing
+
+import pytest
+
+from protocol.errors import RefusalCode
+from protocol.items import AskItem, EventItem, Item, RefusalItem
+from protocol.keys import SigningKey
+from protocol.lifecycle import Input, State
+from protocol.limits import CLOCK_SKEW_MS
+from protocol.orders import approval_digest
+from tests.dispatch_server.orders.support import FAR_OPERATOR, FarChain, Office
+from tests.protocol.parties import (
+    AUTHORITY,
+    CONTENT,
+    DISPATCHER,
+    HQ,
+    OPERATOR,
+    OTHER_DISPATCHER,
+    OTHER_OPERATOR,
+    OTHER_PLANT,
+    SUPERVISOR,
+    Chain,
+    shortest_way,
+    write,
+)
+from tests.support.pki import NOW, NOW_MS, TestAuthority
+from tests.support.stations import Decision, up
+
+
+def the_refusal(decision: Decision, peer: str, to: str, code: RefusalCode) -> RefusalItem:
+    """The one post of a decision is this refusal, nothing was recorded, and the ledger knows why."""
+    assert decision.recorded == []
+    ((told, item),) = decision.refusals
+    assert len(decision.posts) == 1
+    assert (told, item.to, item.code) == (peer, to, code)
+    (note,) = decision.notes("refused") + decision.notes("security")
+    assert note["code"] == code.value
+    return item
+
+
+# --- who may speak for whom ---
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "peer"),
+    [
+        (State.READ_BACK, Input.CONFIRM, "desk-2"),
+        (State.READ_BACK, Input.CONFIRM, "plant-1"),
+        (State.CONFIRMED, Input.RECALL, "center-1"),
+        (State.ACCEPTED, Input.DELIVER, "plant-2"),
+        (State.DELIVERED, Input.READ_BACK, "desk-1"),
+        (State.DELIVERED, Input.READ_BACK, "plant-2"),
+        (State.CONFIRMED, Input.BEGIN, "center-1"),
+        (State.EXECUTING, Input.COMPLETE, "desk-1"),
+    ],
+)
+async def test_a_peer_speaks_only_for_those_who_work_there(
+    office: Office, state: State, given: Input, peer: str
+) -> None:
+    chain = await office.at(state)
+    decision = await office.say(peer, up(chain.event(given)))
+    the_refusal(decision, peer, peer, RefusalCode.UNAUTHORISED)
+    assert office.order() == chain.record
+
+
+async def test_a_draft_comes_from_the_desk_that_it_names(office: Office) -> None:
+    decision = await office.say("desk-2", up(write(None, Input.DRAFT)))
+    the_refusal(decision, "desk-2", "desk-2", RefusalCode.UNAUTHORISED)
+    assert "o-1" not in office.node.station.orders
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "peer"),
+    [
+        (State.ISSUED, Input.ACCEPT, "desk-1"),
+        (State.ISSUED, Input.REJECT, "desk-1"),
+        (State.DELIVERED, Input.NO_ANSWER, "plant-1"),
+        (State.CONFIRMED, Input.LOSE, "plant-1"),
+        (State.UNKNOWN, Input.FIND, "plant-1"),
+        (State.COMPLETED, Input.CLOSE, "plant-1"),
+    ],
+)
+async def test_what_headquarters_signed_is_not_taken_from_a_peer(
+    office: Office, state: State, given: Input, peer: str
+) -> None:
+    chain = await office.at(state)
+    decision = await office.say(peer, up(chain.event(given, by=HQ)))
+    the_refusal(decision, peer, peer, RefusalCode.UNAUTHORISED)
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "by", "peer"),
+    [
+        (State.READ_BACK, Input.CONFIRM, OTHER_DISPATCHER, "desk-1"),
+        (State.READ_BACK, Input.CONFIRM, SUPERVISOR, "desk-1"),
+        (State.READ_BACK, Input.CONFIRM, OPERATOR, "plant-1"),
+        (State.DELIVERED, Input.READ_BACK, OTHER_OPERATOR, "plant-1"),
+        (State.DELIVERED, Input.READ_BACK, DISPATCHER, "desk-1"),
+        (State.ACCEPTED, Input.DELIVER, OTHER_PLANT, "plant-1"),
+        (State.CONFIRMED, Input.BEGIN, OTHER_OPERATOR, "plant-1"),
+    ],
+)
+async def test_the_capacity_towards_this_order_decides_who_may_sign(
+    office: Office, state: State, given: Input, by: SigningKey, peer: str
+) -> None:
+    chain = await office.at(state)
+    decision = await office.say(peer, up(chain.event(given, by=by)))
+    the_refusal(decision, peer, peer, RefusalCode.UNAUTHORISED)
+
+
+async def test_an_event_of_an_order_that_nobody_drafted_is_refused(office: Office) -> None:
+    confirm = Chain.at(State.READ_BACK).event(Input.CONFIRM)
+    decision = await office.say("desk-1", up(confirm))
+    the_refusal(decision, "desk-1", "desk-1", RefusalCode.UNKNOWN_ORDER)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        AskItem(to="", order="o-1", head=bytes(32)),
+        RefusalItem(to="", order="o-1", event=bytes(32), code=RefusalCode.STALE, detail=""),
+    ],
+    ids=lambda item: item.kind,
+)
+async def test_what_only_a_superior_sends_is_noted_and_not_answered(office: Office, item: Item) -> None:
+    await office.at(State.CONFIRMED)
+    decision = await office.say("plant-1", item)
+    assert decision.posts == []
+    (note,) = decision.notes("security")
+    assert note["subject"] == "plant-1"
+
+
+# --- when, and in which session ---
+
+
+async def test_an_event_from_the_future_is_refused_beyond_the_allowed_skew(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    early = chain.event(Input.CONFIRM, at_ms=NOW_MS + CLOCK_SKEW_MS + 1)
+    the_refusal(await office.say("desk-1", up(early)), "desk-1", "desk-1", RefusalCode.CLOCK)
+    just_allowed = chain.event(Input.CONFIRM, at_ms=NOW_MS + CLOCK_SKEW_MS)
+    assert (await office.say("desk-1", up(just_allowed))).recorded == [Input.CONFIRM]
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "peer"),
+    [(State.READ_BACK, Input.CONFIRM, "desk-1"), (State.DELIVERED, Input.READ_BACK, "plant-1")],
+)
+async def test_a_wish_needs_a_session_of_this_person_on_this_node(
+    office: Office, state: State, given: Input, peer: str
+) -> None:
+    chain = await office.at(state)
+    elsewhere = {(bytes(16), "li", "plant-1"), (bytes(16), "wang", "desk-1"), (b"x" * 16, "li", "desk-1")}
+    for sessions in (set(), elsewhere):
+        office.people.sessions = sessions
+        decision = await office.say(peer, up(chain.event(given)))
+        the_refusal(decision, peer, peer, RefusalCode.SESSION)
+
+
+async def test_a_session_without_a_number_is_no_session(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    decision = await office.say("desk-1", up(chain.event(Input.CONFIRM, session=b"")))
+    the_refusal(decision, "desk-1", "desk-1", RefusalCode.SESSION)
+
+
+async def test_a_wish_of_a_revoked_person_is_refused_whatever_time_it_names() -> None:
+    with closing(Office(trust=AUTHORITY.trust(DISPATCHER))) as office:
+        chain = Chain.at(State.READ_BACK)
+        with_trust, office.node.station.trust = office.node.station.trust, AUTHORITY.trust()
+        await office.node.load(chain.record)
+        office.node.station.trust = with_trust
+        backdated = chain.event(Input.CONFIRM, at_ms=NOW_MS - 60_000)
+        decision = await office.say("desk-1", up(backdated))
+        the_refusal(decision, "desk-1", "desk-1", RefusalCode.SIGNATURE)
+
+
+# --- both factors ---
+
+
+async def test_an_issue_without_a_grant_is_refused(office: Office) -> None:
+    chain = await office.at(State.DRAFTED)
+    decision = await office.say("desk-1", up(chain.event(Input.ISSUE)))
+    the_refusal(decision, "desk-1", "desk-1", RefusalCode.FACTORS)
+
+
+@pytest.mark.parametrize(
+    ("given", "previous"),
+    [(Input.REISSUE, None), (Input.ISSUE, b"p" * 32)],
+)
+async def test_a_grant_for_something_else_is_no_grant(
+    office: Office, given: Input, previous: bytes | None
+) -> None:
+    chain = await office.at(State.DRAFTED)
+    other = approval_digest("o-1", given, previous or chain.record.head)
+    office.people.grants[bytes(16)] = ("li", "desk-1", other)
+    decision = await office.say("desk-1", up(chain.event(Input.ISSUE)))
+    the_refusal(decision, "desk-1", "desk-1", RefusalCode.FACTORS)
+
+
+async def test_a_grant_that_was_given_on_another_node_is_no_grant(office: Office) -> None:
+    chain = await office.at(State.DRAFTED)
+    issue = chain.event(Input.ISSUE)
+    office.people.grant(issue, node="desk-2")
+    the_refusal(await office.say("desk-1", up(issue)), "desk-1", "desk-1", RefusalCode.FACTORS)
+
+
+async def test_what_another_peer_is_refused_for_does_not_touch_the_grant_of_the_desk(office: Office) -> None:
+    chain = await office.at(State.DRAFTED)
+    issue = chain.event(Input.ISSUE)
+    office.people.grant(issue)
+    await office.policy.prepare("desk-1", up(issue))
+    await office.policy.prepare("plant-1", up(issue))
+    work = office.node.station.work()
+    office.policy.on_item(work, "plant-1", up(issue))
+    office.policy.on_item(work, "desk-1", up(issue))
+    decision = await office.node.commit(work)
+    assert decision.recorded == [Input.ISSUE, Input.ACCEPT]
+    assert [(peer, item.code) for peer, item in decision.refusals] == [("plant-1", RefusalCode.UNAUTHORISED)]
+
+
+async def test_a_reissue_needs_both_factors_again(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    reissue = chain.event(Input.REISSUE)
+    the_refusal(await office.say("desk-1", up(reissue)), "desk-1", "desk-1", RefusalCode.FACTORS)
+    office.people.grant(reissue)
+    assert (await office.say("desk-1", up(reissue))).recorded == [Input.REISSUE, Input.ACCEPT]
+
+
+async def test_no_other_event_uses_a_grant(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    await office.say("desk-1", up(chain.event(Input.CONFIRM)))
+    assert office.people.used == []
+
+
+# --- what does not verify ---
+
+
+def tampered(item: EventItem) -> EventItem:
+    """One bit of the signature is another."""
+    return item.model_copy(update={"signature": item.signature[:-1] + bytes([item.signature[-1] ^ 1])})
+
+
+async def test_a_tampered_event_is_noted_as_a_matter_of_security_and_refused(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    decision = await office.say("desk-1", tampered(up(chain.event(Input.CONFIRM))))
+    the_refusal(decision, "desk-1", "desk-1", RefusalCode.SIGNATURE)
+    assert decision.notes("security")
+
+
+async def test_an_event_of_another_authority_is_refused(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    stranger = TestAuthority().key(DISPATCHER.certificate.role, "li", "desk-1")
+    decision = await office.say("desk-1", up(chain.event(Input.CONFIRM, by=stranger)))
+    the_refusal(decision, "desk-1", "desk-1", RefusalCode.SIGNATURE)
+
+
+async def test_an_event_signed_after_the_certificate_ended_is_refused(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    short = AUTHORITY.key(DISPATCHER.certificate.role, "li", "desk-1", now=NOW, days=0.01)
+    over = chain.event(Input.CONFIRM, by=short, at_ms=NOW_MS + 20 * 60_000)
+    office.clock.advance(20 * 60)
+    decision = await office.say("desk-1", up(over))
+    the_refusal(decision, "desk-1", "desk-1", RefusalCode.SIGNATURE)
+
+
+async def test_an_event_that_cannot_be_read_is_noted_and_there_is_nobody_to_tell(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    garbage = up(chain.event(Input.CONFIRM)).model_copy(update={"body": b"\x81\x00"})
+    decision = await office.say("desk-1", garbage)
+    assert decision.posts == []
+    assert decision.notes("security")[0]["code"] == "malformed"
+
+
+# --- the refusal goes to the station that the event came from ---
+
+
+async def test_behind_a_center_the_refusal_goes_to_the_plant(office: Office) -> None:
+    chain = FarChain.along(*shortest_way(State.READ_BACK)[1:])
+    await office.node.load(chain.record)
+    early = chain.event(Input.REFUSE, at_ms=NOW_MS + CLOCK_SKEW_MS + 1)
+    decision = await office.say("center-1", up(early))
+    the_refusal(decision, "center-1", "plant-3", RefusalCode.CLOCK)
+
+
+async def test_behind_a_center_the_plant_is_told_also_of_what_does_not_verify(office: Office) -> None:
+    chain = FarChain.along(*shortest_way(State.DELIVERED)[1:])
+    await office.node.load(chain.record)
+    decision = await office.say("center-1", tampered(up(chain.event(Input.READ_BACK))))
+    the_refusal(decision, "center-1", "plant-3", RefusalCode.SIGNATURE)
+
+
+async def test_a_session_of_an_operator_behind_a_center_is_the_centers_question(office: Office) -> None:
+    chain = FarChain.along(*shortest_way(State.DELIVERED)[1:])
+    await office.node.load(chain.record)
+    office.people.sessions = set()
+    decision = await office.say("center-1", up(chain.event(Input.READ_BACK, by=FAR_OPERATOR)))
+    assert decision.recorded == [Input.READ_BACK]
+
+
+# --- once is enough ---
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "peer"),
+    [
+        (State.READ_BACK, Input.CONFIRM, "desk-1"),
+        (State.DELIVERED, Input.READ_BACK, "plant-1"),
+        (State.CONFIRMED, Input.BEGIN, "plant-1"),
+        (State.CONFIRMED, Input.RECALL, "desk-1"),
+    ],
+)
+async def test_an_event_that_comes_again_gives_nothing(
+    office: Office, state: State, given: Input, peer: str
+) -> None:
+    chain = await office.at(state)
+    item = up(chain.event(given))
+    assert (await office.say(peer, item)).recorded == [given]
+    again = await office.say(peer, item)
+    assert (again.posts, again.recorded) == ([], [])
+    assert not again.notes("refused") + again.notes("security")
+
+
+async def test_an_item_under_a_cursor_that_was_taken_is_not_looked_at(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    item = up(chain.event(Input.CONFIRM))
+    await office.say("desk-1", item)
+    await office.node.station.take("desk-1", [(1, item.encode())], office.policy)
+    assert office.node.decision().batches == ()
+
+
+async def test_an_issue_that_comes_again_neither_uses_the_grant_for_another_nor_issues_twice(
+    office: Office,
+) -> None:
+    chain = await office.at(State.DRAFTED)
+    issue = chain.event(Input.ISSUE)
+    office.people.grant(issue)
+    assert (await office.say("desk-1", up(issue))).recorded == [Input.ISSUE, Input.ACCEPT]
+    assert (await office.say("desk-1", up(issue))).posts == []
+    assert set(office.people.used) == {issue.hash}
+
+
+async def test_two_wishes_on_the_same_head_cannot_both_be(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    cancel, confirm = chain.event(Input.CANCEL), chain.event(Input.CONFIRM)
+    decision = await office.say("desk-1", up(cancel), up(confirm))
+    assert decision.recorded == [Input.CANCEL]
+    assert [item.code for _, item in decision.refusals] == [RefusalCode.STALE]
+    assert decision.refusals[0][1].event == confirm.hash
+
+
+async def test_a_name_of_an_order_serves_once(office: Office) -> None:
+    await office.at(State.DRAFTED)
+    content = CONTENT.model_copy(update={"desk": "desk-2"})
+    second = write(None, Input.DRAFT, by=OTHER_DISPATCHER, content=content)
+    the_refusal(await office.say("desk-2", up(second)), "desk-2", "desk-2", RefusalCode.STALE)

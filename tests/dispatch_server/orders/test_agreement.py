@@ -1,0 +1,189 @@
+"""No two stations ever put two events at one position, and nothing that a person signed is lost in silence.
+
+People act, items are carried in any legal order and again, processes end and begin, clocks are off.
+"""
+
+from itertools import combinations
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from protocol.errors import OrderRefused
+from protocol.lifecycle import Input, State
+from tests.dispatch_server.orders.grid import Grid
+
+ORDERS = ("o-1", "o-2")
+_LOST = {State.UNKNOWN, State.UNKNOWN_EXECUTING}
+_SKEW_S = st.sampled_from([0, 0, 0, -400, -30, 30, 400])
+
+
+class Agreement(RuleBasedStateMachine):
+    """The plant is a direct subordinate of headquarters."""
+
+    far = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid: Grid | None = None
+
+    @initialize(skews=st.tuples(_SKEW_S, _SKEW_S, _SKEW_S, _SKEW_S))
+    def begin(self, skews: tuple[int, int, int, int]) -> None:
+        self.grid = Grid(far=self.far, skews=skews)
+
+    @property
+    def _grid(self) -> Grid:
+        assert self.grid
+        return self.grid
+
+    # --- people ---
+
+    @rule(order=st.sampled_from(ORDERS))
+    def draft(self, order: str) -> None:
+        try:
+            self._grid.draft(order)
+        except OrderRefused:
+            pass
+
+    @rule(
+        order=st.sampled_from(ORDERS),
+        act=st.sampled_from(["issue", "issue", "reissue", "confirm", "confirm", "confirm", "cancel"]),
+        number=st.integers(0, 3),
+    )
+    def dispatcher_acts(self, order: str, act: str, number: int) -> None:
+        desk, challenge = self._grid.desk, number.to_bytes(16)
+        try:
+            if act in {"issue", "reissue"}:
+                self._grid.run(desk.issue(order, Input(act), challenge, "", 0))
+            elif act == "confirm":
+                self._grid.run(desk.confirm(order, 0))
+            else:
+                self._grid.run(desk.cancel(order, f"reason {number}", 0))
+        except OrderRefused:
+            pass
+
+    @rule(
+        order=st.sampled_from(ORDERS),
+        act=st.sampled_from(["read_back", "read_back", "begin", "begin", "complete", "fail", "refuse"]),
+    )
+    def operator_acts(self, order: str, act: str) -> None:
+        plant = self._grid.plant
+        try:
+            match act:
+                case "read_back":
+                    self._grid.run(plant.read_back(order, "断开 201", 0))
+                case "begin":
+                    self._grid.run(plant.begin(order))
+                case "complete":
+                    self._grid.run(plant.complete(order, "done"))
+                case "fail":
+                    self._grid.run(plant.fail(order, "stuck"))
+                case "refuse":
+                    self._grid.run(plant.refuse(order, "no", 0))
+        except OrderRefused:
+            pass
+
+    # --- the world ---
+
+    @rule(
+        wire=st.integers(0, 2),
+        upward=st.booleans(),
+        again=st.integers(0, 3),
+        count=st.integers(1, 4),
+        acknowledge=st.booleans(),
+    )
+    def items_are_carried(self, wire: int, upward: bool, again: int, count: int, acknowledge: bool) -> None:
+        above, below = self._grid.wires[wire % len(self._grid.wires)]
+        sender, receiver = (below, above) if upward else (above, below)
+        self._grid.carry(sender, receiver, again=again, count=count, acknowledge=acknowledge)
+
+    @rule(silent=st.booleans())
+    def headquarters_looks_at_the_time(self, silent: bool) -> None:
+        place = self._grid.places["hq"]
+        work = place.policy.on_tick(lambda _plant: silent)
+        self._grid.run(place.node.commit(work))
+
+    @rule()
+    def the_plant_looks_at_the_time(self) -> None:
+        place = self._grid.places[self._grid.plant_name]
+        self._grid.run(place.node.commit(self._grid.plant.on_tick()))
+
+    @rule(seconds=st.sampled_from([1, 60, 130, 400]))
+    def time_passes(self, seconds: int) -> None:
+        for place in self._grid.places.values():
+            place.node.clock.advance(seconds)
+
+    @rule(which=st.integers(0, 3))
+    def a_process_begins_anew(self, which: int) -> None:
+        names = sorted(self._grid.places)
+        self._grid.restart(names[which % len(names)])
+
+    @rule()
+    def everything_arrives(self) -> None:
+        self._grid.settle()
+        for order in ORDERS:
+            self._check_rest(order)
+        for place in self._grid.places.values():
+            assert not place.node.station.pending
+
+    def _check_rest(self, order: str) -> None:
+        """Once everything arrived, all agree, every wish has its outcome, and no order is lost."""
+        grid = self._grid
+        known = grid.record("hq", order)
+        assert grid.record("desk-1", order) == known
+        accepted = Input.ACCEPT in grid.chain("hq", order)
+        for name in grid.places.keys() - {"hq", "desk-1"}:
+            assert grid.hashes(name, order) == (grid.hashes("hq", order) if accepted else [])
+        assert known is None or known.state not in _LOST
+
+    # --- what must always hold ---
+
+    @precondition(lambda self: self.grid)
+    @invariant()
+    def chains_are_beginnings_of_one_another(self) -> None:
+        for order in ORDERS:
+            chains = [self._grid.hashes(name, order) for name in self._grid.places]
+            for one, other in combinations(chains, 2):
+                shared = min(len(one), len(other))
+                assert one[:shared] == other[:shared]
+
+    @precondition(lambda self: self.grid)
+    @invariant()
+    def nothing_is_begun_that_was_not_confirmed_or_is_over(self) -> None:
+        for name in self._grid.places:
+            for order in ORDERS:
+                chain = self._grid.chain(name, order)
+                if Input.BEGIN in chain:
+                    assert chain[chain.index(Input.BEGIN) - 1] is Input.CONFIRM
+                record = self._grid.record(name, order)
+                for event in record.events if record else ():
+                    if event.event.input is Input.BEGIN:
+                        assert event.event.at_ms < record.content.valid_until_ms
+
+    @precondition(lambda self: self.grid)
+    @invariant()
+    def honest_stations_are_never_suspected(self) -> None:
+        for place in self._grid.places.values():
+            assert place.node.decision().notes("security") == []
+
+    def teardown(self) -> None:
+        if self.grid:
+            try:
+                self.everything_arrives()
+            finally:
+                self.grid.close()
+
+
+class AgreementThroughACenter(Agreement):
+    """The plant lies behind a center."""
+
+    far = True
+
+
+_UNHURRIED = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestAgreement = Agreement.TestCase
+TestAgreement.settings = _UNHURRIED
+TestAgreementThroughACenter = AgreementThroughACenter.TestCase
+TestAgreementThroughACenter.settings = _UNHURRIED

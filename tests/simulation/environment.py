@@ -1,0 +1,28 @@
+"""What all nodes of a run share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from protocol.journal.batch import Batch
+from protocol.keys import TrustStore
+from tests.simulation.plan import Plan
+from tests.simulation.trace import Trace
+from tests.support.memory_network import MemoryNetwork
+
+Watch = Callable[[str, Batch], None]
+
+
+def _nobody_watches(_node: str, _batch: Batch) -> None:
+    """A run without aimed faults."""
+
+
+@dataclass(slots=True)
+class Environment:
+    """`on_hand_in`, `on_durable`: told of each batch of each node's journal."""
+
+    plan: Plan
+    trace: Trace
+    trust: TrustStore
+    network: MemoryNetwork
+    on_hand_in: Watch = field(default=_nobody_watches)
+    on_durable: Watch = field(default=_nobody_watches)

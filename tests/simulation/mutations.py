@@ -1,0 +1,130 @@
+"""Defects put into the product on purpose, to prove that the simulator would find them."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import MappingProxyType
+from unittest.mock import patch
+
+from protocol import record
+from protocol.aio.station import Station, Work
+from protocol.journal.batch import Batch
+from protocol.keys import Certificate
+from protocol.lifecycle import CUSTODY, TRANSITIONS, Custody, Input, State
+from protocol.orders import Issue
+from protocol.outbox import Outbox
+from tests.simulation.disk import DiskWriter
+from tests.simulation.people import SimulatedPeople
+
+
+@contextmanager
+def tells_before_it_is_durable() -> Iterator[None]:
+    """A writer that says "written" when a batch was only handed in."""
+    real = DiskWriter.commit
+
+    def commit(self: DiskWriter, batch: Batch) -> "asyncio.Future[None]":
+        real(self, batch)
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self._dead:
+            told.set_result(None)
+        return told
+
+    with patch.object(DiskWriter, "commit", commit):
+        yield
+
+
+@contextmanager
+def takes_items_twice() -> Iterator[None]:
+    """Neither the inbox nor the record notices that an item was there before."""
+
+    def take(self: Work, peer: str, cursor: int) -> bool:
+        received = self.received.get(peer, self._station.inbox(peer).received)
+        self.received[peer] = max(cursor, received)
+        return True
+
+    with patch.object(Work, "take", take), patch.object(record.OrderRecord, "has", lambda self, event: False):
+        yield
+
+
+@contextmanager
+def begins_unconfirmed() -> Iterator[None]:
+    """A table in which an order that was read back is the plant's to begin."""
+    table = MappingProxyType({**TRANSITIONS, (State.READ_BACK, Input.BEGIN): State.EXECUTING})
+    custody = MappingProxyType({**CUSTODY, State.READ_BACK: Custody.PLANT})
+    with patch("protocol.lifecycle.TRANSITIONS", table), patch("protocol.record.CUSTODY", custody):
+        yield
+
+
+@contextmanager
+def forgets_on_send() -> Iterator[None]:
+    """An outbox that takes sending for delivering."""
+    real = Outbox.after
+
+    def after(self: Outbox, cursor: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        items = real(self, cursor, limit)
+        for sent, _ in items:
+            del self._items[sent]
+            self.acknowledged = max(self.acknowledged, sent)
+        return items
+
+    with patch.object(Outbox, "after", after):
+        yield
+
+
+@contextmanager
+def believes_every_signature() -> Iterator[None]:
+    """Signatures are read and not checked."""
+
+    def verify_signature(certificate: Certificate, domain: bytes, data: bytes, signature: bytes) -> None:
+        """Nothing is checked."""
+
+    with patch("protocol.keys.verify_signature", verify_signature):
+        yield
+
+
+@contextmanager
+def grants_serve_anything() -> Iterator[None]:
+    """Two factors once given serve every event."""
+
+    async def use_grant(
+        self: SimulatedPeople, issue: Issue, node: str, digest: bytes, event_hash: bytes
+    ) -> None:
+        """Nothing is checked."""
+
+    with patch.object(SimulatedPeople, "use_grant", use_grant):
+        yield
+
+
+@contextmanager
+def begins_too_late() -> Iterator[None]:
+    """The validity of an order is not looked at when it is begun, and no plant lets it expire."""
+    with ExitStack() as stack:
+        stack.enter_context(patch("protocol.record._TIMELY", frozenset()))
+        stack.enter_context(patch("dispatch_client.plant.Plant.on_tick", lambda self: None))
+        yield
+
+
+@contextmanager
+def forgets_the_term() -> Iterator[None]:
+    """A server starts every life under the same term."""
+
+    async def grant_term(self: Station) -> None:
+        await self._store_term("granted term", 1)
+
+    with patch.object(Station, "grant_term", grant_term):
+        yield
+
+
+MUTATIONS: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    mutation.__name__: mutation
+    for mutation in (
+        tells_before_it_is_durable,
+        takes_items_twice,
+        begins_unconfirmed,
+        forgets_on_send,
+        believes_every_signature,
+        grants_serve_anything,
+        begins_too_late,
+        forgets_the_term,
+    )
+}

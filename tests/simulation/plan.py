@@ -1,0 +1,82 @@
+"""What a seed means: who is there, how patient everybody is, how rough it gets. Drawn once, before the run."""
+
+import random
+from dataclasses import dataclass
+
+from dispatch_server.config import LinkSettings
+from dispatch_server.orders.checks import Rules
+from protocol.keys import Role
+from protocol.limits import Timers
+from tests.simulation.cast import CENTER, DESKS, DIRECT, RELAYED
+from tests.support.virtual_loop import Seeded
+
+_TIMERS = (Timers(), Timers(), Timers(), Timers(1_000, 800), Timers(2_000, 0))  # the last is plain polling
+_FSYNCS = ((0.000_2, 0.015), (0.000_2, 0.015), (0.03, 0.6))  # the last disk is slower than a new link
+_SESSIONS_MS = (40_000, 12 * 3_600_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run. Times in s, but where the name says ms; `faults`: how many strike; `aimed`: see faults.py;
+    `fsync`: least and most; `is_tight`: with limits so small that windows, rekeying and forgetting all occur."""
+
+    seed: int
+    desks: tuple[str, ...]
+    direct: tuple[str, ...]
+    relayed: tuple[str, ...]
+    timers: Timers
+    rules: Rules
+    session_ms: int
+    rough_for: float
+    faults: int
+    aimed: float
+    fsync: tuple[float, float]
+    orders: int
+    is_hostile: bool
+    is_tight: bool
+
+    @property
+    def plants(self) -> tuple[str, ...]:
+        """All plants."""
+        return self.direct + self.relayed
+
+    @property
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """(superior, subordinate) of every link."""
+        above = [("hq", node) for node in (*self.desks, *self.direct, CENTER)]
+        return (*above, *((CENTER, plant) for plant in self.relayed))
+
+    def links_of(self, server: str) -> tuple[LinkSettings, ...]:
+        """The configuration of a server's links."""
+        return tuple(self._settings(node) for superior, node in self.links if superior == server)
+
+    def _settings(self, node: str) -> LinkSettings:
+        if node == CENTER:
+            return LinkSettings(node=node, role=Role.CENTER, host=node, serves=self.relayed)
+        role = Role.DESK if node in self.desks else Role.PLANT
+        return LinkSettings(node=node, role=role, host=node)
+
+
+def plan(seed: int) -> Plan:
+    """The plan of a seed."""
+    rng = Seeded(f"{seed}/plan")
+    return Plan(
+        seed=seed,
+        desks=DESKS[: rng.choice((1, 1, 2))],
+        direct=DIRECT[: rng.choice((1, 1, 2))],
+        relayed=RELAYED[: rng.choice((1, 1, 2))],
+        timers=rng.choice(_TIMERS),
+        rules=_rules(rng),
+        session_ms=rng.choice(_SESSIONS_MS),
+        rough_for=rng.uniform(20, 60),
+        faults=rng.choice((0, 4, 8, 12, 16)),
+        fsync=rng.choice(_FSYNCS),
+        aimed=rng.choice((0.0, 0.01, 0.03)),
+        orders=rng.randint(3, 6),
+        is_hostile=rng.random() < 0.4,
+        is_tight=rng.random() < 0.3,
+    )
+
+
+def _rules(rng: random.Random) -> Rules:
+    return Rules(answer_within_ms=rng.randint(2_000, 20_000), lost_after_ms=rng.randint(6_000, 15_000))

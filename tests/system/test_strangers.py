@@ -1,0 +1,182 @@
+"""Who else knocks at a plant's door: each is turned away with a named error, and its link does not notice."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocol.errors import WireCode
+from protocol.frames import Kind, encode_frame
+from protocol.keys import Role
+from protocol.messages import Poll
+from tests.support.deployment import WITHIN, Grid, Topology, until
+from tests.system.caller import Caller, hello
+from tests.system.credentials import Credentials, Issuer, of_node
+
+pytestmark = pytest.mark.system
+
+TOPOLOGY: Topology = (
+    ("hq", Role.HQ, None),
+    ("plant-a", Role.PLANT, "hq"),
+    ("plant-b", Role.PLANT, "hq"),
+)
+
+
+class Door:
+    """The port of plant-a, with what its program and its superior say of it."""
+
+    def __init__(self, grid: Grid, folder: Path) -> None:
+        self.grid = grid
+        self.port = grid.nodes["plant-a"].port
+        issuer = Issuer(grid, folder)
+        self.hq = of_node(grid, "hq")
+        self.strangers: Mapping[str, Credentials] = {
+            "foreign": issuer.issue(Role.HQ, "hq", foreign=True),
+            "plant": of_node(grid, "plant-b"),
+            "person": issuer.issue(Role.DISPATCHER, "wang", "desk-1"),
+            "expired": issuer.issue(Role.HQ, "hq", age_days=3),
+            "revoked": issuer.issue(Role.HQ, "hq"),
+            "center": issuer.issue(Role.CENTER, "hq-2"),
+            "other-hq": issuer.issue(Role.HQ, "hq-2"),
+        }
+        issuer.revoke([self.strangers["revoked"]])
+
+    def knock(self, context: ssl.SSLContext, data: bytes = b"") -> bytes:
+        """Come in, say something, and hear what is said."""
+        try:
+            with Caller(self.port, context) as caller:
+                caller.socket.sendall(data)
+                return b"".join(payload for _, payload in caller.hear())
+        except (ssl.SSLError, OSError):
+            return b""
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    folder = tmp_path_factory.mktemp("strangers")
+    grid = Grid(folder / "grid", (), TOPOLOGY)
+    door = Door(grid, folder)
+    try:
+        grid.start()
+        grid.wait_linked()
+        yield door
+    finally:
+        grid.close()
+
+
+@pytest.fixture
+def undisturbed(door: Door) -> Iterator[None]:
+    """The stranger is counted; the plant's real link goes on as it was."""
+    refused, sessions = door.grid.status("plant-a")["refused_links"], door.grid.link("plant-a")["sessions"]
+    yield
+    until(lambda: door.grid.status("plant-a")["refused_links"] == refused + 1, "the stranger is counted")
+    link = door.grid.link("plant-a")
+    assert (link["state"], link["sessions"], link["faults"]) == ("connected", sessions, 0)
+    door.grid.wait_link("plant-b", state="connected")
+
+
+@pytest.mark.usefixtures("undisturbed")
+@pytest.mark.parametrize(
+    ("who", "why"),
+    [
+        ("foreign", "certificate verify failed: unable to get local issuer certificate"),
+        ("plant", "certificate verify failed: unsupported certificate purpose"),
+        ("person", "certificate verify failed: unsupported certificate purpose"),
+        ("expired", "certificate verify failed: certificate has expired"),
+        ("revoked", "hq: the certificate is revoked"),
+        ("center", "'hq-2' is not the superior of this node"),
+        ("other-hq", "'hq-2' is not the superior of this node"),
+    ],
+)
+def test_a_certificate_that_is_not_the_superiors_opens_no_link(door: Door, who: str, why: str) -> None:
+    said = len(door.grid.logged("plant-a"))
+    door.knock(door.strangers[who].context(ssl.PROTOCOL_TLS_CLIENT), hello(door.hq, "plant-a"))
+    line = door.grid.wait_logged("plant-a", "link refused", why, after=said)
+    assert line["code"] == WireCode.IDENTITY.name
+
+
+def without_certificate() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_tls_without_a_certificate_opens_no_link(door: Door) -> None:
+    said = len(door.grid.logged("plant-a"))
+    door.knock(without_certificate())
+    door.grid.wait_logged("plant-a", "link refused", "peer did not return a certificate", after=said)
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_an_older_tls_opens_no_link(door: Door) -> None:
+    said = len(door.grid.logged("plant-a"))
+    context = door.hq.context(ssl.PROTOCOL_TLS_CLIENT)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    door.knock(context)
+    door.grid.wait_logged("plant-a", "link refused", "unsupported protocol", after=said)
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_what_is_not_tls_opens_no_link(door: Door) -> None:
+    said = len(door.grid.logged("plant-a"))
+    with socket.create_connection(("127.0.0.1", door.port), timeout=WITHIN) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert read_to_the_end(plain) == b""
+    door.grid.wait_logged("plant-a", "link refused", "http request", after=said)
+
+
+def read_to_the_end(plain: socket.socket) -> bytes:
+    try:
+        return b"".join(iter(lambda: plain.recv(4_096), b""))
+    except ConnectionResetError:
+        return b""
+
+
+def bad_signature(hq: Credentials) -> bytes:
+    data = bytearray(hello(hq, "plant-a"))
+    data[-1] ^= 1
+    return bytes(data)
+
+
+FIRST_WORDS: Mapping[WireCode, Callable[[Credentials], bytes]] = {
+    WireCode.VERSION: lambda hq: hello(hq, "plant-a", version=2),
+    WireCode.DEPLOYMENT: lambda hq: hello(hq, "plant-a", deployment="other-grid"),
+    WireCode.IDENTITY: lambda hq: hello(hq, "plant-b"),
+    WireCode.SIGNATURE: bad_signature,
+    WireCode.TERM: lambda hq: hello(hq, "plant-a", term=0),
+    WireCode.TIMERS: lambda hq: hello(hq, "plant-a", poll_interval_ms=100, hold_ms=200),
+    WireCode.CURSOR: lambda hq: hello(hq, "plant-a", acknowledged=1_000),
+    WireCode.OVERSIZED: lambda _: (1 << 30).to_bytes(4) + bytes([Kind.HELLO]),
+    WireCode.MALFORMED: lambda _: b"GET / HTTP/1.1\r\n\r\n",
+    WireCode.UNEXPECTED: lambda _: encode_frame(
+        Kind.POLL, Poll(seq=1, hold_ms=0, acknowledged=0).encode()
+    ),
+}
+
+
+@pytest.mark.usefixtures("undisturbed")
+@pytest.mark.parametrize("code", FIRST_WORDS, ids=lambda code: code.name.lower())
+def test_even_the_superiors_certificate_opens_no_link_with_wrong_first_words(
+    door: Door, code: WireCode
+) -> None:
+    said = len(door.grid.logged("plant-a"))
+    with Caller(door.port, door.hq.context(ssl.PROTOCOL_TLS_CLIENT)) as caller:
+        caller.socket.sendall(FIRST_WORDS[code](door.hq))
+        assert caller.farewell().code == code
+    line: Mapping[str, Any] = door.grid.wait_logged("plant-a", "link refused", after=said)
+    assert line["code"] == code.name
+
+
+def test_a_crowd_of_silent_strangers_cannot_keep_the_superior_out(door: Door) -> None:
+    crowd = [socket.create_connection(("127.0.0.1", door.port), timeout=WITHIN) for _ in range(40)]
+    try:
+        door.grid.kill("hq")
+        door.grid.start("hq")
+        door.grid.wait_linked("plant-a")
+    finally:
+        for one in crowd:
+            one.close()
