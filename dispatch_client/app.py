@@ -55,6 +55,8 @@ async def _run(settings: ClientSettings, base: Path) -> None:
         kind: type[Client] = Desk if role is Role.DESK else Plant
         client = kind(station, settings.listen.superior, timeline.on_signed)
         listener = Listener(station, settings.listen.superior, client, os.urandom)
+        if isinstance(client, Plant):
+            client.superior_ms = listener.superior_ms
         port = await open_door(stack, settings.keys, base, settings.listen, listener)
         authenticator = Authenticator(listener, resolve(base, settings.people), asyncio.to_thread)
         commands = Commands(client, listener, authenticator, timeline)

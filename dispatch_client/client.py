@@ -15,7 +15,17 @@ import structlog
 from protocol.aio.station import Station, Work
 from protocol.compose import follow
 from protocol.errors import OrderRefused, RefusalCode
-from protocol.items import HEADQUARTERS, AnswerItem, AskItem, EventItem, Item, RefusalItem, event_item
+from protocol.items import (
+    HEADQUARTERS,
+    AnswerItem,
+    AskItem,
+    EventItem,
+    Item,
+    RefusalItem,
+    answer_item,
+    event_item,
+    order_of,
+)
 from protocol.keys import SigningKey
 from protocol.lifecycle import Input
 from protocol.orders import Draft, SignableEvent, VerifiedEvent
@@ -96,12 +106,15 @@ class Client:
             if known and known.has(verified.hash):
                 return
             self._refuse_foreign(verified.event)
+            self.check_incoming(verified)
             record = work.record(verified)
         except OrderRefused as refusal:
             _log.warning("event not taken", why=str(refusal))
             # A recall that met a begun order is late, not suspect.
             kind = "late" if refusal.code is RefusalCode.STALE else "security"
             work.note(kind, peer, what="event not taken", code=refusal.code, why=refusal.detail)
+            if order := order_of(item):
+                self._say_where_we_stand(work, order)
             return
         self.on_recorded(work, record, verified)
 
@@ -110,6 +123,9 @@ class Client:
         name = self.station.local.name
         if isinstance(event, Draft) and name not in {event.content.desk, event.content.plant}:
             raise OrderRefused(RefusalCode.UNAUTHORISED, f"order '{event.order}' is not for '{name}'")
+
+    def check_incoming(self, verified: VerifiedEvent) -> None:
+        """What this kind of station demands of an event beyond its order's record. Raises OrderRefused."""
 
     def on_recorded(self, work: Work, record: OrderRecord, verified: VerifiedEvent) -> None:
         """Something that the station itself must answer to an event."""
@@ -127,16 +143,11 @@ class Client:
         if record:
             for event in record.after(item.head):
                 work.post(self.superior, event_item(event.signed, HEADQUARTERS))
-        work.post(
-            self.superior,
-            AnswerItem(
-                to=HEADQUARTERS,
-                plant=self.station.local.name,
-                order=item.order,
-                head=record.head if record else bytes(32),
-                state=record.state if record else None,
-            ),
-        )
+        self._say_where_we_stand(work, item.order)
+
+    def _say_where_we_stand(self, work: Work, order: str) -> None:
+        """Also unasked, when something was not taken: headquarters must not believe that it was."""
+        work.post(self.superior, answer_item(self.station.local.name, order, work.order(order)))
 
     def on_tick(self) -> Work | None:
         """What the station does because time passed."""
@@ -162,6 +173,10 @@ class Client:
         self.station.check_still_valid(self.login.key.certificate)
         return self.login
 
+    def now_ms(self) -> int:
+        """The wall clock by which this station acts."""
+        return self.station.wall_ms()
+
     def compose(self, record: OrderRecord, given: Input, **details: Any) -> VerifiedEvent:
         """Sign an event as the person who is logged in."""
         login = self.person()
@@ -170,7 +185,7 @@ class Client:
             given,
             login.key,
             deployment=self.station.local.deployment,
-            at_ms=self.station.wall_ms(),
+            at_ms=self.now_ms(),
             session=login.session,
             **details,
         )

@@ -13,7 +13,6 @@ from dispatch_client.plant import Plant
 from protocol.aio.control import CommandFailed, Handler
 from protocol.aio.listener import Listener
 from protocol.errors import OrderRefused, RefusalCode
-from protocol.keys import Role
 from protocol.lifecycle import Input
 from protocol.models import Line, Name, Text
 from protocol.orders import OrderId, OrderType, Step, Ticket
@@ -132,12 +131,9 @@ class Commands:
         login = await self._authenticator.login(
             given.person, given.password, given.factor, given.response.encode()
         )
-        needed = Role.DISPATCHER if isinstance(self._client, Desk) else Role.OPERATOR
-        if login.key.certificate.role is not needed:
-            raise CommandFailed(
-                "wrong-role", f"this node is for a {needed.value}: log in at your own station"
-            )
-        self._client.login = login
+        before, self._client.login = self._client.login, login
+        if before:
+            await self._authenticator.logout(before)
         return {"person": login.person, "expires_ms": login.expires_ms}
 
     async def _logout(self, _: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Argon2id (RFC 9106) makes the wrapping key, AES-256-GCM wraps the 32 bytes of th
 
 import json
 import os
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,8 @@ def _wrapping_key(password: str, salt: bytes, cost: WrappingCost) -> AESGCM:
     kdf = Argon2id(
         salt=salt, length=32, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory_kib
     )
-    return AESGCM(kdf.derive(password.encode()))
+    # NFKC as at the server: one input method must not open what another cannot.
+    return AESGCM(kdf.derive(unicodedata.normalize("NFKC", password).encode()))
 
 
 def _wrap(private: bytes, password: str, random: Callable[[int], bytes], cost: WrappingCost) -> str:
@@ -90,7 +92,7 @@ def _unwrap(path: Path, password: str) -> bytes:
             content = _KeyFile.model_validate(json.loads(file.read(_MAX_FILE)))
     except FileNotFoundError:
         raise _missing(path) from None
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError, ValidationError, RecursionError):
         raise KeyFileError(path, "it cannot be read") from None
     cost = WrappingCost(content.memory_kib, content.iterations, content.lanes)
     wrapping = _wrapping_key(password, bytes.fromhex(content.salt), cost)

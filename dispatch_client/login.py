@@ -9,7 +9,7 @@ from dispatch_client.client import Login
 from dispatch_client.keyfile import unlock_key
 from protocol.aio.control import CommandFailed
 from protocol.aio.listener import Listener
-from protocol.keys import SigningKey
+from protocol.keys import Role, SigningKey
 from protocol.requests import (
     BeginRequest,
     ChallengeReply,
@@ -47,8 +47,9 @@ class Authenticator:
         raise _refused(reply)
 
     async def login(self, person: str, password: str, factor: str, response: bytes) -> Login:
-        """Open a session. Raises CommandFailed, KeyFileError, LinkLost."""
+        """Open a session. Raises CommandFailed, KeyFileError, OrderRefused(SIGNATURE), LinkLost."""
         key = await self._run_blocking(lambda: unlock_key(person, password, self._people))
+        self._check_key(key, person)
         digest = hashlib.sha256(b"dispatch login 1\x00" + person.encode()).digest()
         challenge = await self.begin(person, Purpose.LOGIN, b"", digest)
         reply = await self._listener.ask(
@@ -57,6 +58,22 @@ class Authenticator:
         if isinstance(reply, SessionReply):
             return Login(key, reply.session, reply.expires_ms)
         raise _refused(reply)
+
+    def _check_key(self, key: SigningKey, person: str) -> None:
+        """Before any secret leaves this machine: the key is this person's, counts now, and belongs here."""
+        station = self._listener.station
+        certificate = key.certificate
+        station.check_still_valid(certificate)
+        node = station.local.key.certificate
+        needed = Role.DISPATCHER if node.role is Role.DESK else Role.OPERATOR
+        if certificate.name != person:
+            raise CommandFailed(
+                "wrong-key", f"the certificate names '{certificate.name}': bring {person}'s own"
+            )
+        if certificate.role is not needed or node.name not in certificate.stations:
+            raise CommandFailed(
+                "wrong-role", f"'{person}' is no {needed.value} of '{node.name}': log in at your own station"
+            )
 
     async def approve(
         self, login: Login, digest: bytes, password: str, factor: str, response: bytes

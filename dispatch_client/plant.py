@@ -1,9 +1,12 @@
 """The plant: takes orders in, reads back, begins, completes, refuses. It alone knows whether work began."""
 
+from collections.abc import Callable
+
+import structlog
 from typing_extensions import override
 
 from dispatch_client.client import Client, Outcome, OutcomeKind
-from protocol.aio.station import Work
+from protocol.aio.station import Station, Work
 from protocol.compose import follow
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.items import HEADQUARTERS, event_item
@@ -11,9 +14,28 @@ from protocol.lifecycle import TRANSITIONS, Custody, Input, State
 from protocol.orders import VerifiedEvent
 from protocol.record import OrderRecord
 
+_log = structlog.get_logger("orders")
+
 
 class Plant(Client):
-    """The policy and the actions of a plant."""
+    """The policy and the actions of a plant. `superior_ms`: the superior's wall clock, 0 while unknown."""
+
+    def __init__(
+        self, station: Station, superior: str, on_signed: Callable[[bytes], None] = lambda _hash: None
+    ) -> None:
+        super().__init__(station, superior, on_signed)
+        self.superior_ms: Callable[[], int] = lambda: 0
+
+    @override
+    def now_ms(self) -> int:
+        """The later of both clocks: what has expired by either must not begin."""
+        return max(super().now_ms(), self.superior_ms())
+
+    @override
+    def check_incoming(self, verified: VerifiedEvent) -> None:
+        """The word that lets work begin must come from somebody whose key counts now, not only then."""
+        if verified.event.input is Input.CONFIRM:
+            self.station.check_still_valid(verified.signer)
 
     @override
     def on_recorded(self, work: Work, record: OrderRecord, verified: VerifiedEvent) -> None:
@@ -31,7 +53,7 @@ class Plant(Client):
             given,
             local.key,
             deployment=local.deployment,
-            at_ms=self.station.wall_ms(),
+            at_ms=self.now_ms(),
             session=b"",
             **details,
         )
@@ -46,12 +68,18 @@ class Plant(Client):
     def on_tick(self) -> Work | None:
         """Let confirmed orders expire that nobody began in time."""
         work = self.station.work()
-        now = self.station.wall_ms()
+        now = self.now_ms()
         for record in list(self.station.orders.values()):
             waits = record.custody is Custody.PLANT and (record.state, Input.EXPIRE) in TRANSITIONS
             if waits and now >= record.content.valid_until_ms:
-                self._put(work, self._sign(record, Input.EXPIRE))
+                self._expire(work, record)
         return work if work.orders else None
+
+    def _expire(self, work: Work, record: OrderRecord) -> None:
+        try:
+            self._put(work, self._sign(record, Input.EXPIRE))
+        except OrderRefused as refusal:  # one order that cannot expire must not keep the others from it
+            _log.error("cannot expire", order=record.order, why=str(refusal))
 
     async def read_back(self, order: str, words: str, patience: float) -> Outcome:
         """Repeat the order (复诵)."""

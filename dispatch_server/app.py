@@ -5,10 +5,11 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -18,6 +19,7 @@ from dispatch_server.config import LinkSettings, ServerSettings, load_server_set
 from dispatch_server.identity.audit import AuditRecord
 from dispatch_server.identity.factors import FactorRegistry
 from dispatch_server.identity.passwords import Argon2Parameters
+from dispatch_server.identity.policy import IdentityPolicy
 from dispatch_server.identity.sealing import read_key_file
 from dispatch_server.identity.service import IdentityService
 from dispatch_server.identity.store import IdentityStore
@@ -41,11 +43,12 @@ from protocol.aio.node import (
 from protocol.aio.station import Station
 from protocol.aio.tls import TlsStream, dial
 from protocol.keys import Role
-from protocol.limits import Timers
+from protocol.limits import CLOCK_SKEW_MS, Timers
 from protocol.messages import Sample
 from protocol.settings import resolve
 from protocol.timeline import Timeline
 
+T = TypeVar("T")
 _log = structlog.get_logger("server")
 
 
@@ -58,6 +61,8 @@ def run(path: Path) -> Coroutine[Any, Any, None]:
 async def _run(settings: ServerSettings, base: Path) -> None:
     configure_logs(settings.node, settings.log.format, settings.log.level)
     key, trust = load_keys(settings.keys, base, settings.node, Role(settings.role))
+    if settings.keys.revocations is None:
+        _log.warning("no revocation list is configured: a stolen key cannot be taken out of service")
     async with AsyncExitStack() as stack:
         store = open_identity(settings, base)
         stack.callback(store.close)
@@ -136,9 +141,18 @@ def identity_service(store: IdentityStore, station: Station) -> IdentityService:
             purpose=record.purpose,
             factor=record.factor,
             accepted=record.accepted,
+            session=record.session.hex() if record.session else "",
+            challenge=record.challenge.hex() if record.challenge else "",
+            digest=record.digest.hex() if record.digest else "",
             reasons="; ".join(record.reasons),
         )
         station.commit(work)
+
+    # Threads of their own: names that do not resolve and slow disks must not hold up a login.
+    threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="identity")
+
+    def run_blocking(work: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(threads, work)
 
     return IdentityService(
         store,
@@ -147,7 +161,8 @@ def identity_service(store: IdentityStore, station: Station) -> IdentityService:
         wall_ms=wall_ms,
         monotonic=time.monotonic,
         random_bytes=os.urandom,
-        run_blocking=asyncio.to_thread,
+        run_blocking=run_blocking,
         audit=audit,
+        policy=IdentityPolicy(clock_skew_ms=CLOCK_SKEW_MS),
         may_use=store.may_use,
     )

@@ -102,6 +102,12 @@ def refusals(settings: ServerSettings, where: str) -> Iterator[ConfigurationRefu
             yield ConfigurationRefused(
                 f"{where}: links: {link.node}", "only a center serves other plants", "Remove 'serves'"
             )
+    if settings.orders.lost_after_s * 1000 < 3 * settings.timers.poll_interval_ms:
+        yield ConfigurationRefused(
+            f"{where}: orders.lost_after_s",
+            "it is shorter than three poll intervals, so a plant would be lost and found for ever",
+            "Make it at least three times timers.poll_interval_ms",
+        )
     yield from _listener_refusals(settings, where)
     yield from _name_refusals(settings, where)
     if settings.timers.hold_ms > settings.timers.poll_interval_ms:

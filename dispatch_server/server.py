@@ -27,6 +27,7 @@ from protocol.messages import Sample
 from protocol.requests import AnyReply, Request
 from situational import Posture
 
+_POSTURE = "posture of "  # the key of a node's posture in the journal: a restart must not end a hold
 _TICK = 0.25  # s: how late expiry, no answer and silence may be noticed
 _log = structlog.get_logger("server")
 
@@ -66,6 +67,13 @@ class Server:
     ) -> None:
         self.station = station
         self.awareness = Awareness(self._on_posture)
+        self.awareness.restore(
+            {
+                key.removeprefix(_POSTURE): Posture[value.decode()]
+                for key, value in station.meta.items()
+                if key.startswith(_POSTURE)
+            }
+        )
         self.listener: Listener | None = None
         self._people = people
         self._ports = ports
@@ -134,11 +142,14 @@ class Server:
         return await self._people.answer(node, request)
 
     async def _observe(self) -> None:
-        sample = await self._ports.read_host()
-        self.awareness.take([sample], asyncio.get_running_loop().time())
-        if self.listener:
-            self.listener.sample(sample)
-        await self.awareness.tick()
+        try:
+            sample = await self._ports.read_host()
+            self.awareness.take([sample], asyncio.get_running_loop().time())
+            if self.listener:
+                self.listener.sample(sample)
+            await self.awareness.tick()
+        except Exception:  # noqa: BLE001 - orders must go on when the third line of defence cannot look
+            _log.exception("telemetry failed")
 
     async def _tick(self) -> None:
         if self._headquarters is None:
@@ -153,4 +164,5 @@ class Server:
         _log.warning("posture", about=node, before=before.name, after=after.name, why=why)
         work = self.station.work()
         work.note("posture", node, before=before.name, after=after.name, why=why)
+        work.batch.meta[_POSTURE + node] = after.name.encode()
         self.station.commit(work)

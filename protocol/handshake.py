@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from protocol.errors import KeyRefused, PeerFault, WireCode
 from protocol.keys import Certificate, Role, SigningKey, verify_signature
-from protocol.limits import PROTOCOL_VERSION, Timers
+from protocol.limits import MAX_TERM_STEP, PROTOCOL_VERSION, Timers
 from protocol.messages import Hello, Signed, Welcome
+from protocol.outbox import Mark
 from protocol.seal import InnerCipherFactory, Sealer, agree
 
 _HELLO_DOMAIN = b"dispatch hello 1\x00"
@@ -24,12 +25,11 @@ _SUBORDINATE_ROLES = frozenset({Role.CENTER, Role.DESK, Role.PLANT})
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What a node brings to each of its links. `boot` and `journal` identify this run and its storage."""
+    """What a node brings to each of its links. `boot`: 16 random bytes of this run."""
 
     key: SigningKey
     deployment: str
     boot: bytes
-    journal: bytes
     inner: InnerCipherFactory
 
     @property
@@ -57,6 +57,23 @@ class Fresh:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """The highest term under which this node was commanded, and by which run of its superior."""
+
+    term: int = 0
+    boot: bytes = b""
+
+    def check(self, term: int, boot: bytes) -> None:
+        """Raises PeerFault(TERM) for a term that is over, that another run holds, or that leaps too far."""
+        if term < self.term:
+            raise PeerFault(WireCode.TERM, f"term {term} is over: {self.term} was granted since")
+        if term == self.term and self.boot and boot != self.boot:
+            raise PeerFault(WireCode.TERM, f"term {term} belongs to another run of the superior")
+        if term > self.term + MAX_TERM_STEP:  # a stolen key could else fence the true superior for ever
+            raise PeerFault(WireCode.TERM, f"term {term} leaps too far ahead of {self.term}")
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """The two directions of an agreed session."""
 
@@ -64,9 +81,7 @@ class Keys:
     up: Sealer
 
 
-def make_hello(
-    local: Local, node: str, fresh: Fresh, *, term: int, timers: Timers, acknowledged: int
-) -> bytes:
+def make_hello(local: Local, node: str, fresh: Fresh, *, term: int, timers: Timers, received: Mark) -> bytes:
     """The signed Hello's payload."""
     hello = Hello(
         version=PROTOCOL_VERSION,
@@ -74,16 +89,18 @@ def make_hello(
         superior=local.name,
         node=node,
         term=term,
+        boot=local.boot,
         poll_interval_ms=timers.poll_interval_ms,
         hold_ms=timers.hold_ms,
-        acknowledged=acknowledged,
+        acknowledged=received.cursor,
+        digest=received.digest,
         ephemeral=fresh.public,
         nonce=fresh.nonce,
     )
     return _sign(local.key, _HELLO_DOMAIN, hello.encode())
 
 
-def read_hello(payload: bytes, local: Local, superior: Certificate, least_term: int) -> Hello:
+def read_hello(payload: bytes, local: Local, superior: Certificate, granted: Grant) -> Hello:
     """Check a Hello. Raises PeerFault(VERSION | DEPLOYMENT | IDENTITY | SIGNATURE | TERM | TIMERS)."""
     signed = Signed.decode(payload)
     hello = Hello.decode(signed.body)
@@ -98,23 +115,21 @@ def read_hello(payload: bytes, local: Local, superior: Certificate, least_term: 
     if hello.superior != superior.name or hello.node != local.name:
         raise PeerFault(WireCode.IDENTITY, f"'{hello.superior}' calls '{hello.node}', this is '{local.name}'")
     _verify(superior, _HELLO_DOMAIN, signed)
-    if hello.term < least_term:
-        raise PeerFault(WireCode.TERM, f"term {hello.term} is over: {least_term} was granted since")
+    granted.check(hello.term, hello.boot)
     if hello.hold_ms > hello.poll_interval_ms:
         raise PeerFault(WireCode.TIMERS, "a poll cannot be held longer than the poll interval")
     return hello
 
 
-def make_welcome(local: Local, hello_payload: bytes, acknowledged: int, fresh: Fresh) -> tuple[bytes, Keys]:
+def make_welcome(local: Local, hello_payload: bytes, received: Mark, fresh: Fresh) -> tuple[bytes, Keys]:
     """The signed Welcome's payload, and the keys. Raises PeerFault(SEAL)."""
     signed_hello = Signed.decode(hello_payload)
     welcome = Welcome(
         version=PROTOCOL_VERSION,
         node=local.name,
         role=local.key.certificate.role,
-        boot=local.boot,
-        journal=local.journal,
-        acknowledged=acknowledged,
+        acknowledged=received.cursor,
+        digest=received.digest,
         hello=hashlib.sha256(signed_hello.body).digest(),
         ephemeral=fresh.public,
         nonce=fresh.nonce,

@@ -12,7 +12,8 @@ from protocol.errors import OrderRefused, RefusalCode
 from protocol.lifecycle import State
 from protocol.limits import MAX_CERTIFICATE, MAX_EVENT_BODY
 from protocol.models import Hash, Name, Sig, Text, Wire, decode_as
-from protocol.orders import OrderId, SignedEvent, order_named_by
+from protocol.orders import GENESIS, OrderId, SignedEvent, order_named_by
+from protocol.record import OrderRecord
 
 HEADQUARTERS = ""
 Destination = Name | Literal[""]
@@ -81,6 +82,17 @@ def refusal_item(event: bytes, order: str, to: str, refusal: OrderRefused) -> Re
 def decode_item(data: bytes) -> Item:
     """Parse an item. Raises PeerFault(MALFORMED)."""
     return decode_as(_ITEMS, data)
+
+
+def answer_item(plant: str, order: str, record: OrderRecord | None) -> AnswerItem:
+    """Tell headquarters where a station stands with an order."""
+    return AnswerItem(
+        to=HEADQUARTERS,
+        plant=plant,
+        order=order,
+        head=record.head if record else GENESIS,
+        state=record.state if record else None,
+    )
 
 
 def order_of(item: Item) -> str:

@@ -162,6 +162,10 @@ class TrustStore:
             raise KeyRefused("trust store", f"PEM cannot be read ({error})") from None
         return cls(issuers, lists)
 
+    def for_history(self) -> "TrustStore":
+        """The same authorities without revocations: for what was admitted when it was signed."""
+        return TrustStore(self._authorities, ())
+
     def _add_revocations(self, revocation_list: x509.CertificateRevocationList) -> None:
         keys = [authority.public_key() for authority in self._authorities]
         if not any(isinstance(k, Ed25519PublicKey) and revocation_list.is_signature_valid(k) for k in keys):

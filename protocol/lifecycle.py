@@ -31,6 +31,7 @@ class State(StrEnum):
     COMPLETED = "completed"
     CLOSED = "closed"
     FAILED = "failed"
+    SETTLED = "settled"
     REFUSED = "refused"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -52,6 +53,7 @@ class Input(StrEnum):
     COMPLETE = "complete"
     FAIL = "fail"
     CLOSE = "close"
+    SETTLE = "settle"
     REFUSE = "refuse"
     CANCEL = "cancel"
     RECALL = "recall"
@@ -98,6 +100,7 @@ SIGNERS: Mapping[Input, frozenset[Signer]] = MappingProxyType(
         Input.COMPLETE: _OPERATOR,
         Input.FAIL: _OPERATOR,
         Input.CLOSE: _HQ,
+        Input.SETTLE: _DISPATCHER,
         Input.REFUSE: _OPERATOR,
         Input.CANCEL: _DISPATCHER,
         Input.RECALL: _DISPATCHER,
@@ -121,7 +124,11 @@ _AT_PLANT = {Input.REFUSE: State.REFUSED, Input.EXPIRE: State.EXPIRED, Input.REC
 _BY_STATE: dict[State, dict[Input, State]] = {
     State.DRAFTED: {Input.ISSUE: State.ISSUED, **_BEFORE_CONFIRMATION},
     State.ISSUED: {Input.ACCEPT: State.ACCEPTED, Input.REJECT: State.REJECTED, **_BEFORE_CONFIRMATION},
-    State.ACCEPTED: {Input.DELIVER: State.DELIVERED, **_BEFORE_CONFIRMATION},
+    State.ACCEPTED: {
+        Input.DELIVER: State.DELIVERED,
+        Input.NO_ANSWER: State.UNANSWERED,
+        **_BEFORE_CONFIRMATION,
+    },
     State.DELIVERED: {
         Input.READ_BACK: State.READ_BACK,
         Input.REFUSE: State.REFUSED,
@@ -129,6 +136,7 @@ _BY_STATE: dict[State, dict[Input, State]] = {
         **_BEFORE_CONFIRMATION,
     },
     State.UNANSWERED: {
+        Input.DELIVER: State.DELIVERED,
         Input.READ_BACK: State.READ_BACK,
         Input.REFUSE: State.REFUSED,
         **_BEFORE_CONFIRMATION,
@@ -168,6 +176,8 @@ _BY_STATE: dict[State, dict[Input, State]] = {
         Input.FIND: State.EXECUTING,
     },
     State.COMPLETED: {Input.CLOSE: State.CLOSED},
+    # Half-switched equipment stays under its order until a dispatcher has settled what becomes of it.
+    State.FAILED: {Input.SETTLE: State.SETTLED},
 }
 
 TRANSITIONS: Mapping[tuple[State | None, Input], State] = MappingProxyType(
@@ -185,6 +195,7 @@ _HQ_STATES = (
     State.UNANSWERED,
     State.READ_BACK,
     State.COMPLETED,
+    State.FAILED,
 )
 _PLANT_STATES = (
     State.CONFIRMED,

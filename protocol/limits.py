@@ -22,7 +22,11 @@ MAX_OPEN_REQUESTS = 8
 REKEY_AFTER = 1 << 20  # sealed messages under one key pair
 
 HELLO_TIMEOUT = 5.0  # s, from accept or connect to the end of the handshake
-CLOCK_SKEW_MS = 5 * 60 * 1000  # how far a signer's wall clock may be ahead of ours
+MAX_TERM_STEP = 1 << 20  # how far one Hello may raise the term
+CLOCK_SKEW_MS = 30_000  # how far a signer's wall clock may be off ours
+MAX_WISH_AGE_MS = 120_000  # a wish that comes later than that was decided on an old view of the grid
+MAX_VALIDITY_MS = 7 * 24 * 3_600_000  # no order is valid for longer after it was drafted
+MAX_REFUSALS = 64  # events refused in one session before the link is ended
 
 
 @dataclass(frozen=True, slots=True)

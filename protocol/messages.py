@@ -22,16 +22,22 @@ class Signed(Wire):
 
 
 class Hello(Wire):
-    """The superior opens the session and dictates its timers."""
+    """The superior opens the session and dictates its timers.
+
+    `boot` names this run of it: a term belongs to one run. `acknowledged` and `digest` are the place up to
+    which it holds the subordinate's items; the Welcome answers with the same for the other direction.
+    """
 
     version: Number
     deployment: Name
     superior: Name
     node: Name
     term: Count
+    boot: Id16
     poll_interval_ms: Annotated[int, Field(ge=20, le=5_000)]
     hold_ms: Annotated[int, Field(ge=0, le=5_000)]
     acknowledged: Count
+    digest: Hash
     ephemeral: Hash
     nonce: Id16
 
@@ -42,20 +48,32 @@ class Welcome(Wire):
     version: Number
     node: Name
     role: Annotated[Role, Field(strict=False)]
-    boot: Id16
-    journal: Id16
     acknowledged: Count
+    digest: Hash
     hello: Hash
     ephemeral: Hash
     nonce: Id16
 
 
+class LedgerHead(Wire):
+    """Where the sender's ledger stands: a checkpoint that leaves the machine."""
+
+    entry: Count
+    hash: Hash
+
+
 class Poll(Wire):
-    """The question. `acknowledged`: highest upward cursor that is durable at the superior."""
+    """The question. `acknowledged`: highest upward cursor that is durable at the superior.
+
+    The superior's wall clock (ms) and the end of its ledger go along: a plant must not begin what has
+    expired by either clock, and nobody's ledger can lose its tail unseen.
+    """
 
     seq: Count
     hold_ms: Annotated[int, Field(ge=0, le=5_000)]
     acknowledged: Count
+    wall_ms: Count
+    ledger: LedgerHead
 
 
 class Sample(Wire):
@@ -84,13 +102,6 @@ class UpwardRequest(Wire):
 
     number: Number
     sealed: Sealed
-
-
-class LedgerHead(Wire):
-    """Where the sender's ledger stands: a checkpoint that leaves the machine."""
-
-    entry: Count
-    hash: Hash
 
 
 class Report(Wire):

@@ -4,11 +4,12 @@ Canonical means: one value has one encoding. A map's keys stand in the order of 
 `decode` encodes again and compares, so a signature over bytes is a signature over the value.
 """
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar
 
 import msgpack
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import override
 
 from protocol.errors import PeerFault, WireCode
@@ -20,7 +21,16 @@ Hash = Annotated[bytes, Field(min_length=32, max_length=32)]
 Sig = Annotated[bytes, Field(min_length=64, max_length=64)]
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Text = Annotated[str, Field(max_length=500)]
-Line = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _one_spelling(text: str) -> str:
+    """What looks the same must be the same: equipment is locked and read back by these texts."""
+    if text != unicodedata.normalize("NFC", text).strip() or not text.isprintable():
+        raise ValueError("not in normal form: no spaces around it, no control characters, composed letters")
+    return text
+
+
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_spelling)]
 
 
 T = TypeVar("T", bound="Wire")

@@ -115,7 +115,15 @@ class ReadBack(Event):
 class Reasoned(Event):
     """An event with a text that people must read."""
 
-    input: Literal[Input.REJECT, Input.REFUSE, Input.CANCEL, Input.RECALL, Input.COMPLETE, Input.FAIL]
+    input: Literal[
+        Input.REJECT,
+        Input.REFUSE,
+        Input.CANCEL,
+        Input.RECALL,
+        Input.COMPLETE,
+        Input.FAIL,
+        Input.SETTLE,
+    ]
     reason: Text
 
 

@@ -1,13 +1,31 @@
 """Delivery that survives reconnects: keep until acknowledged, send again, take once.
 
 Cursors count the items of one direction of one link, for ever, across sessions. An item may be sent
-when it is durable here and is forgotten when the peer says that it is durable there.
+when it is durable here and is forgotten when the peer says that it is durable there. A running digest over
+the items goes with the cursor, so that a journal that was restored or replaced is found even when its
+counts have caught up.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from protocol.errors import LocalMisuse, PeerFault, WireCode
 from protocol.limits import MAX_ITEM
+
+
+class Mark(NamedTuple):
+    """A place in one direction of a link: how many items, and the digest of all of them."""
+
+    cursor: int = 0
+    digest: bytes = bytes(32)
+
+    def then(self, item: bytes) -> "Mark":
+        """The place after one more item."""
+        return Mark(self.cursor + 1, hashlib.sha256(self.digest + item).digest())
+
+
+START = Mark()
 
 
 def check_size(body: bytes) -> None:
@@ -17,25 +35,40 @@ def check_size(body: bytes) -> None:
 
 
 class Outbox:
-    """The items on their way to one peer. Memory mirrors what the journal holds."""
+    """The items on their way to one peer, `pending` being those after `acknowledged`, in order."""
 
-    def __init__(
-        self, acknowledged: int = 0, last: int = 0, pending: Iterable[tuple[int, bytes]] = ()
-    ) -> None:
-        self.acknowledged = acknowledged
-        self.last = last
-        self.durable = last
-        self._items = dict(sorted(pending))
+    def __init__(self, acknowledged: Mark = START, pending: Iterable[bytes] = ()) -> None:
+        self._acknowledged = acknowledged
+        self._last = acknowledged
+        self._items: dict[int, tuple[bytes, Mark]] = {}
+        for item in pending:
+            self.add(item)
+        self.durable = self._last.cursor
 
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def acknowledged(self) -> int:
+        """The highest cursor that the peer is known to hold."""
+        return self._acknowledged.cursor
+
+    @property
+    def acknowledged_mark(self) -> Mark:
+        """The same with its digest, for the journal."""
+        return self._acknowledged
+
+    @property
+    def last(self) -> int:
+        """The highest cursor that was given."""
+        return self._last.cursor
+
     def add(self, item: bytes) -> int:
         """Give an item its cursor. It is not sendable before `mark_durable`. Raises LocalMisuse."""
         check_size(item)
-        self.last += 1
-        self._items[self.last] = item
-        return self.last
+        self._last = self._last.then(item)
+        self._items[self._last.cursor] = (item, self._last)
+        return self._last.cursor
 
     def mark_durable(self, cursor: int) -> None:
         """All items up to `cursor` are in the journal."""
@@ -43,8 +76,16 @@ class Outbox:
             raise LocalMisuse(f"cursor {cursor} was never assigned")
         self.durable = max(self.durable, cursor)
 
-    def check_acknowledgement(self, cursor: int) -> None:
-        """Raises PeerFault(CURSOR) unless the peer can have said this."""
+    def check_mark(self, mark: Mark) -> None:
+        """Raises PeerFault(CURSOR) unless the peer took exactly what was sent from here, up to there."""
+        self._check_range(mark.cursor)
+        ours = self._acknowledged if mark.cursor == self.acknowledged else self._items[mark.cursor][1]
+        if ours.digest != mark.digest:
+            raise PeerFault(
+                WireCode.CURSOR, f"holds other items up to {mark.cursor}: a journal was replaced or restored"
+            )
+
+    def _check_range(self, cursor: int) -> None:
         if not self.acknowledged <= cursor <= self.durable:
             raise PeerFault(
                 WireCode.CURSOR,
@@ -54,36 +95,38 @@ class Outbox:
 
     def acknowledge(self, cursor: int) -> bool:
         """The peer holds everything up to `cursor`; tells whether that is new. Raises PeerFault(CURSOR)."""
-        self.check_acknowledgement(cursor)
+        self._check_range(cursor)
+        before = self._acknowledged
         for done in range(self.acknowledged + 1, cursor + 1):
-            self._items.pop(done, None)
-        moved = cursor > self.acknowledged
-        self.acknowledged = cursor
-        return moved
+            _, self._acknowledged = self._items.pop(done)
+        return self._acknowledged != before
 
     def after(self, cursor: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """At most `limit` durable items that follow `cursor`."""
         first = max(cursor, self.acknowledged) + 1
         last = min(self.durable, first + limit - 1)
-        return [(c, self._items[c]) for c in range(first, last + 1)]
+        return [(c, self._items[c][0]) for c in range(first, last + 1)]
 
 
 class Inbox:
     """Which items of one peer were taken. `durable` is what may be acknowledged."""
 
-    def __init__(self, durable: int = 0) -> None:
+    def __init__(self, durable: Mark = START) -> None:
         self.received = durable
         self.durable = durable
 
-    def take(self, cursor: int) -> bool:
-        """Whether the item is new. Raises PeerFault(CURSOR) when one before it is missing."""
-        if cursor <= self.received:
-            return False
-        if cursor != self.received + 1:
-            raise PeerFault(WireCode.CURSOR, f"item {cursor} follows {self.received}")
-        self.received = cursor
-        return True
+    def mark_durable(self, mark: Mark) -> None:
+        """All items up to `mark` are in the journal."""
+        self.durable = max(self.durable, mark)
 
-    def mark_durable(self, cursor: int) -> None:
-        """All items up to `cursor` are in the journal."""
-        self.durable = max(self.durable, cursor)
+
+def take_next(received: Mark, cursor: int, item: bytes) -> Mark | None:
+    """The place after an arriving item; None when it was taken already.
+
+    Raises PeerFault(CURSOR) when one before it is missing.
+    """
+    if cursor <= received.cursor:
+        return None
+    if cursor != received.cursor + 1:
+        raise PeerFault(WireCode.CURSOR, f"item {cursor} follows {received.cursor}")
+    return received.then(item)

@@ -5,7 +5,7 @@
 2. the transition table allows it in this state;
 3. the signer holds the capacity that the table demands, for this order's desk, plant or headquarters;
 4. what is read back is what was drafted;
-5. nothing is issued, confirmed or begun after the order's validity.
+5. nothing is issued, confirmed or begun after the order's validity, which is bounded from its draft on.
 """
 
 from collections.abc import Iterable
@@ -24,6 +24,7 @@ from protocol.lifecycle import (
     State,
     next_state,
 )
+from protocol.limits import MAX_VALIDITY_MS
 from protocol.orders import GENESIS, Content, Draft, ReadBack, Recalled, VerifiedEvent
 
 _TIMELY = frozenset({Input.ISSUE, Input.REISSUE, Input.ACCEPT, Input.CONFIRM, Input.BEGIN})
@@ -109,6 +110,8 @@ def _begin(verified: VerifiedEvent) -> OrderRecord:
         raise OrderRefused(RefusalCode.UNKNOWN_ORDER, f"order '{event.order}' is not known here")
     if event.previous != GENESIS or event.position != 0:
         raise OrderRefused(RefusalCode.ILLEGAL, "a draft is the first event of its chain")
+    if event.content.valid_until_ms > event.at_ms + MAX_VALIDITY_MS:
+        raise OrderRefused(RefusalCode.LIMIT, "no order is valid for longer than a week after its draft")
     state = next_state(None, event.input)
     _check_signer(event.content, Custody.HEADQUARTERS, verified)
     return OrderRecord(

@@ -13,7 +13,7 @@ from protocol.frames import FrameReader, Kind, encode_frame
 from protocol.handshake import Keys, Local
 from protocol.messages import Goodbye, Hello, LedgerHead, Sample, Welcome
 from protocol.models import Wire
-from protocol.outbox import Inbox, Outbox
+from protocol.outbox import Inbox, Mark, Outbox
 
 
 def header(kind: bytes, number: int) -> bytes:
@@ -46,6 +46,14 @@ class HelloReceived:
     """A superior that we accept wants a session. Make its term durable, then call `welcome`."""
 
     hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """The superior asked: its wall clock (ms) and where its ledger ends."""
+
+    wall_ms: int
+    ledger: LedgerHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +110,10 @@ class Session:
             raise LocalMisuse("the session is not open")
         return self._keys
 
-    def _start_from(self, acknowledged: int) -> bool:
-        moved = self._outbox.acknowledge(acknowledged)
-        self._sent = acknowledged
+    def _start_from(self, held: Mark) -> bool:
+        self._outbox.check_mark(held)
+        moved = self._outbox.acknowledge(held.cursor)
+        self._sent = held.cursor
         return moved
 
     def _acknowledge(self, cursor: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from protocol.errors import LinkLost, LocalMisuse, PeerFault, WireCode
 from protocol.frames import Kind, encode_frame
-from protocol.handshake import Fresh, Keys, Local, make_welcome, read_hello
+from protocol.handshake import Fresh, Grant, Keys, Local, make_welcome, read_hello
 from protocol.keys import Certificate
 from protocol.limits import MAX_ITEMS_PER_REPORT, MAX_OPEN_REQUESTS, MAX_SAMPLES_PER_REPORT, MAX_SESSION_FRAME
 from protocol.messages import (
@@ -19,8 +19,17 @@ from protocol.messages import (
     UpwardItem,
     UpwardRequest,
 )
-from protocol.outbox import Inbox, Outbox, check_size
-from protocol.session import Acknowledged, Delivered, HelloReceived, Replied, Session, farewell, header
+from protocol.outbox import Inbox, Mark, Outbox, check_size
+from protocol.session import (
+    Acknowledged,
+    Delivered,
+    HelloReceived,
+    Polled,
+    Replied,
+    Session,
+    farewell,
+    header,
+)
 
 # Bytes of one Report; the last quarter is for the samples and for the frame's own fields.
 _ITEM_BUDGET = MAX_SESSION_FRAME // 2
@@ -31,11 +40,11 @@ class SubordinateSession(Session):
     """The side that listens and answers. `ledger` of `advance` is where this node's ledger stands."""
 
     def __init__(
-        self, local: Local, superior: Certificate, *, least_term: int, outbox: Outbox, inbox: Inbox
+        self, local: Local, superior: Certificate, *, granted: Grant, outbox: Outbox, inbox: Inbox
     ) -> None:
         super().__init__(local, outbox, inbox)
         self._superior = superior
-        self._least_term = least_term
+        self._granted = granted
         self._hello_payload = b""
         self._silence = math.inf
         self._heard_at = math.inf
@@ -58,7 +67,7 @@ class SubordinateSession(Session):
 
     def receive(
         self, data: bytes, now: float
-    ) -> Iterator[HelloReceived | Delivered | Acknowledged | Replied]:
+    ) -> Iterator[HelloReceived | Polled | Delivered | Acknowledged | Replied]:
         """Digest bytes of the peer. Raises PeerFault, or LinkLost after a Goodbye."""
         opened = {Kind.POLL, Kind.DELIVER, Kind.REPLY, Kind.GOODBYE}
         expected = opened if self.is_open else {Kind.HELLO, Kind.GOODBYE}
@@ -74,8 +83,8 @@ class SubordinateSession(Session):
     def _on_hello(self, payload: bytes) -> HelloReceived:
         if self._hello_payload:
             raise PeerFault(WireCode.UNEXPECTED, "a second Hello")
-        hello = read_hello(payload, self._local, self._superior, self._least_term)
-        self._outbox.check_acknowledgement(hello.acknowledged)
+        hello = read_hello(payload, self._local, self._superior, self._granted)
+        self._outbox.check_mark(Mark(hello.acknowledged, hello.digest))
         self._hello_payload = payload
         self._silence = 2 * hello.poll_interval_ms / 1000
         return HelloReceived(hello)
@@ -84,16 +93,17 @@ class SubordinateSession(Session):
         """Answer the Hello whose term is durable now; tells whether its acknowledgement was news."""
         if not self._hello_payload or self.is_open:
             raise LocalMisuse("there is no Hello to answer")
-        moved = self._start_from(hello.acknowledged)
-        self._told = self._inbox.durable
-        payload, self._keys = make_welcome(self._local, self._hello_payload, self._told, fresh)
+        moved = self._start_from(Mark(hello.acknowledged, hello.digest))
+        held = self._inbox.durable
+        self._told = held.cursor
+        payload, self._keys = make_welcome(self._local, self._hello_payload, held, fresh)
         self._out += encode_frame(Kind.WELCOME, payload)
         self._heard_at = now
         return moved
 
     def _on_session_frame(
         self, kind: Kind, payload: bytes, keys: Keys, now: float
-    ) -> Iterator[Delivered | Acknowledged | Replied]:
+    ) -> Iterator[Polled | Delivered | Acknowledged | Replied]:
         if kind is Kind.POLL:
             yield from self._on_poll(Poll.decode(payload), now)
         elif kind is Kind.DELIVER:
@@ -106,12 +116,13 @@ class SubordinateSession(Session):
         else:
             raise PeerFault(WireCode.UNEXPECTED, f"{kind.name} is not allowed now")
 
-    def _on_poll(self, poll: Poll, now: float) -> Iterator[Acknowledged]:
+    def _on_poll(self, poll: Poll, now: float) -> Iterator[Polled | Acknowledged]:
         if self._poll or poll.seq != self._seq + 1:
             raise PeerFault(WireCode.SEQUENCE, f"poll {poll.seq} after {self._seq}, one may be outstanding")
         self._seq = poll.seq
         self._poll = poll
         self._polled_at = now
+        yield Polled(poll.wall_ms, poll.ledger)
         if self._acknowledge(poll.acknowledged):
             yield Acknowledged(poll.acknowledged)
 
@@ -149,12 +160,14 @@ class SubordinateSession(Session):
             self._heard_at = now  # the superior owes us the next poll from now on
 
     def _has_news(self) -> bool:
-        return bool(self._requests or self._outbox.durable > self._sent or self._inbox.durable > self._told)
+        return bool(
+            self._requests or self._outbox.durable > self._sent or self._inbox.durable.cursor > self._told
+        )
 
     def _report(self, poll: Poll, keys: Keys, ledger: LedgerHead) -> None:
         items = self._sealed_items(keys)
         requests = self._sealed_requests(keys)
-        self._told = self._inbox.durable
+        self._told = self._inbox.durable.cursor
         report = Report(
             seq=poll.seq,
             acknowledged=self._told,

@@ -8,8 +8,8 @@ from protocol.frames import Kind, encode_frame
 from protocol.handshake import Fresh, Keys, Local, make_hello, read_welcome
 from protocol.keys import Certificate
 from protocol.limits import MAX_UNACKNOWLEDGED, Timers
-from protocol.messages import Deliver, Poll, Reply, Report
-from protocol.outbox import Inbox, Outbox, check_size
+from protocol.messages import Deliver, LedgerHead, Poll, Reply, Report
+from protocol.outbox import Inbox, Mark, Outbox, check_size
 from protocol.session import Acknowledged, Opened, Reported, Session, farewell, header
 
 
@@ -31,9 +31,7 @@ class SuperiorSession(Session):
         self._node = node
         self._timers = timers
         self._fresh = fresh
-        self._hello = make_hello(
-            local, node.name, fresh, term=term, timers=timers, acknowledged=inbox.durable
-        )
+        self._hello = make_hello(local, node.name, fresh, term=term, timers=timers, received=inbox.durable)
         self._out += encode_frame(Kind.HELLO, self._hello)
         self._seq = 0
         self._outstanding = False
@@ -61,7 +59,7 @@ class SuperiorSession(Session):
 
     def _on_welcome(self, payload: bytes) -> Iterator[Opened | Acknowledged]:
         welcome, keys = read_welcome(payload, self._local, self._node, self._hello, self._fresh)
-        moved = self._start_from(welcome.acknowledged)
+        moved = self._start_from(Mark(welcome.acknowledged, welcome.digest))
         self._keys = keys
         yield Opened(welcome)
         if moved:
@@ -106,8 +104,11 @@ class SuperiorSession(Session):
             return self._polled_at + self._timers.silence
         return self._next_poll if self.is_open and not self._digesting else None
 
-    def advance(self, now: float) -> None:
-        """Deliver and poll what is due. Raises LinkLost(SILENT) when two polls' time brought no answer."""
+    def advance(self, now: float, wall_ms: int, ledger: LedgerHead) -> None:
+        """Deliver and poll what is due; our wall clock and our ledger's end go with a poll.
+
+        Raises LinkLost(SILENT) when two polls' time brought no answer.
+        """
         if self._keys is None:
             return
         window = MAX_UNACKNOWLEDGED - (self._sent - self._outbox.acknowledged)
@@ -122,5 +123,11 @@ class SuperiorSession(Session):
             self._seq += 1
             self._outstanding = True
             self._polled_at = now
-            hold = self._timers.hold_ms
-            self._send(Kind.POLL, Poll(seq=self._seq, hold_ms=hold, acknowledged=self._inbox.durable))
+            poll = Poll(
+                seq=self._seq,
+                hold_ms=self._timers.hold_ms,
+                acknowledged=self._inbox.durable.cursor,
+                wall_ms=wall_ms,
+                ledger=ledger,
+            )
+            self._send(Kind.POLL, poll)

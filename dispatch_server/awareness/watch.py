@@ -6,7 +6,7 @@ judged again and none is dangerous; a curve that stops making sense is not the e
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -102,9 +102,17 @@ class Awareness:
             self._move(node, view, wanted, view.hazard.level.name.lower())
 
     def release(self, person: str) -> None:
-        """A person takes every posture back to normal."""
+        """A person takes every posture back to normal; what was measured so far no longer counts."""
         for node, view in self.nodes.items():
+            view.filters.clear()
+            view.hazard = None
+            self._series.forget(node)
             self._move(node, view, Posture.NORMAL, f"released by {person}")
+
+    def restore(self, postures: Mapping[str, Posture]) -> None:
+        """Take up the postures that held before a restart."""
+        for node, posture in postures.items():
+            self.nodes[node] = NodeView(posture=posture)
 
     def _move(self, node: str, view: NodeView, posture: Posture, why: str) -> None:
         before, view.posture = view.posture, posture

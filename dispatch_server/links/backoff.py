@@ -1,29 +1,41 @@
-"""How long to wait before a node is dialled again: growing, jittered, longest after refused identities."""
+"""How long to wait before a node is dialled again: growing, jittered, longest after faults of the peer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 _FIRST = 0.2  # s
-_LONGEST = 30.0
+_FIRST_FOR_FAULTS = 1.6
 _LONGEST_FOR_FAULTS = 120.0
 
 
 @dataclass(slots=True)
 class Backoff:
-    """Full jitter over a doubling window; `uniform` draws from [0, 1)."""
+    """Half jitter over a doubling window; `uniform` draws from [0, 1).
+
+    Losses are forgotten when a session opens. Faults are not: a peer that shakes hands well and then
+    misbehaves would else be dialled again at once, for ever.
+    """
 
     uniform: Callable[[], float]
-    longest: float = _LONGEST
-    failures: int = 0
+    longest: float = 30.0
+    losses: int = 0
+    faults: int = 0
 
     def succeeded(self) -> None:
-        """A session was opened: begin anew."""
-        self.failures = 0
+        """A session was opened."""
+        self.losses = 0
+
+    def forgive(self) -> None:
+        """A session was healthy for long."""
+        self.losses = self.faults = 0
 
     def next_delay(self, *, fault: bool) -> float:
         """Seconds to wait. `fault`: the peer was wrong (identity, protocol), so hurrying is no use."""
-        longest = max(self.longest, _LONGEST_FOR_FAULTS if fault else 0)
-        first = _FIRST * (8 if fault else 1)
-        window = min(longest, first * (1 << min(self.failures, 16)))
-        self.failures += 1
+        if fault:
+            longest, first, failures = max(self.longest, _LONGEST_FOR_FAULTS), _FIRST_FOR_FAULTS, self.faults
+            self.faults += 1
+        else:
+            longest, first, failures = self.longest, _FIRST, self.losses
+            self.losses += 1
+        window = min(longest, first * (1 << min(failures, 16)))
         return window * (0.5 + self.uniform() / 2)

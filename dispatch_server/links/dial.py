@@ -19,14 +19,18 @@ from protocol.aio.ports import RandomBytes, Stream, first_of, send, wait_until
 from protocol.aio.station import Policy, Station
 from protocol.errors import KeyRefused, LinkError, LinkLost, PeerFault, WireCode
 from protocol.handshake import Fresh
+from protocol.journal.file import JournalError
 from protocol.keys import Certificate, Role
-from protocol.limits import HELLO_TIMEOUT, MAX_OPEN_REQUESTS, Timers
+from protocol.limits import HELLO_TIMEOUT, MAX_OPEN_REQUESTS, MAX_REFUSALS, Timers
 from protocol.messages import Sample
 from protocol.requests import AnyReply, Request, decode_request
 from protocol.session import Acknowledged, Opened, Reported, goodbye
 from protocol.superior import SuperiorSession
 
 _CHUNK = 64 * 1024
+_REQUEST_BURST = 60.0
+_REQUESTS_PER_S = 2.0
+_HEALTHY_AFTER = 60.0  # s that a session must last before earlier faults are forgiven
 _DISAGREEMENTS = frozenset(
     {
         WireCode.VERSION,
@@ -110,15 +114,20 @@ class Link:
         while True:
             self.status.state = LinkState.DIALLING
             fault = False
+            began = asyncio.get_running_loop().time()
             try:
                 await self._once()
             except (LinkError, OSError, TimeoutError) as error:
                 fault = _is_fault(error)
                 self._tell(error, fault=fault)
+            except JournalError:
+                raise
             except Exception:  # noqa: BLE001 - a defect met by this peer's bytes costs this link, never the daemon
                 fault = True
                 _log.exception("defect", node=self.node)
             self.status.state = LinkState.WAITING
+            if asyncio.get_running_loop().time() - began >= _HEALTHY_AFTER:
+                self._backoff.forgive()
             await asyncio.sleep(self._backoff.next_delay(fault=fault))
 
     def _tell(self, error: Exception, *, fault: bool) -> None:
@@ -180,6 +189,9 @@ class _Conversation:
         self._stream = stream
         self._requests: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(MAX_OPEN_REQUESTS)
         self._counted = 0
+        self._refusals = 0
+        self._tokens = _REQUEST_BURST
+        self._tokens_at = self._now()
         self._session = SuperiorSession(
             station.local,
             node,
@@ -209,7 +221,7 @@ class _Conversation:
         for event in self._session.receive(data, self._now()):
             match event:
                 case Acknowledged():
-                    self._station.acknowledged(self._link.node, event.cursor)
+                    self._station.acknowledged(self._link.node)
                 case Reported():
                     await self._on_report(event)
                 case Opened():
@@ -220,13 +232,23 @@ class _Conversation:
         link = self._link
         link.superior.on_report(link.node, report.samples)
         for request in report.requests:
-            if self._requests.full():
-                raise PeerFault(WireCode.LIMIT, "too many unanswered requests")
+            if self._requests.full() or not self._has_token():
+                raise PeerFault(WireCode.LIMIT, "too many requests")
             self._requests.put_nowait(request)
         if report.items:
-            await self._station.take(link.node, report.items, link.policy)
+            self._refusals += await self._station.take(link.node, report.items, link.policy)
             self._station.witness(link.node, report.ledger)
+        if self._refusals > MAX_REFUSALS:
+            raise PeerFault(WireCode.LIMIT, f"more than {MAX_REFUSALS} events refused in one session")
         self._session.report_done()
+
+    def _has_token(self) -> bool:
+        """People at one station ask a few times a minute; each question costs us a durable record."""
+        now = self._now()
+        earned = (now - self._tokens_at) * _REQUESTS_PER_S
+        self._tokens = min(_REQUEST_BURST, self._tokens + earned) - 1
+        self._tokens_at = now
+        return self._tokens >= 0
 
     async def _answer_requests(self) -> None:
         """One at a time: a node that asks without end slows down only itself."""
@@ -245,7 +267,7 @@ class _Conversation:
             await wait_until(self._link.wake, self._session.next_timer())
 
     async def _flush(self) -> None:
-        self._session.advance(self._now())
+        self._session.advance(self._now(), self._station.wall_ms(), self._station.ledger_head)
         await send(self._stream, self._session.data_to_send(), self._link.timers.silence)
 
     def _now(self) -> float:

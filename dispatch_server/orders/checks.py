@@ -15,6 +15,7 @@ class Rules:
     answer_within_ms: int = 120_000
     lost_after_ms: int = 15_000
     max_validity_ms: int = 24 * 3_600_000
+    max_drafts: int = 200
     restricted_types: frozenset[OrderType] = frozenset({OrderType.OUTAGE_NOTICE, OrderType.MAINTENANCE_WORK})
 
 

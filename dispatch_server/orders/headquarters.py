@@ -24,9 +24,9 @@ from protocol.items import (
     refusal_item,
 )
 from protocol.keys import PERSON_ROLES, Role
-from protocol.lifecycle import TWO_FACTOR, Custody, Input, State
-from protocol.limits import CLOCK_SKEW_MS
-from protocol.orders import GENESIS, Draft, Issue, VerifiedEvent, approval_digest
+from protocol.lifecycle import TRANSITIONS, TWO_FACTOR, Custody, Input, State
+from protocol.limits import CLOCK_SKEW_MS, MAX_WISH_AGE_MS
+from protocol.orders import GENESIS, Draft, Issue, SignableEvent, VerifiedEvent, approval_digest
 from protocol.record import OrderRecord
 from situational import Posture
 
@@ -71,6 +71,9 @@ class Headquarters:
         self._posture_of = posture_of
         self._heard = heard
         self._grants: dict[tuple[str, bytes], OrderRefused | None] = {}
+        # Order -> wall ms of our last question about it, and of the last time that we told it again.
+        self._asked: dict[str, int] = {}
+        self._mended: dict[str, int] = {}
 
     async def prepare(self, peer: str, item: Item) -> None:
         """Use the grant of an event that issues; `on_item` then decides by the outcome."""
@@ -115,7 +118,7 @@ class Headquarters:
         if record and record.has(verified.hash):
             return
         try:
-            self._admit(peer, verified, record)
+            self._admit(work, peer, verified, record)
             if grant and verified.event.input in TWO_FACTOR:
                 raise grant
             record = self._sequence(work, verified)
@@ -127,20 +130,68 @@ class Headquarters:
 
     # --- may it be? ---
 
-    def _admit(self, peer: str, verified: VerifiedEvent, record: OrderRecord | None) -> None:
+    def _admit(self, work: Work, peer: str, verified: VerifiedEvent, record: OrderRecord | None) -> None:
         event, signer = verified.event, verified.signer
         if signer.role is Role.HQ:
             raise OrderRefused(RefusalCode.UNAUTHORISED, "headquarters signs its own events itself")
         if peer != self._origin(verified, record):
             raise OrderRefused(RefusalCode.UNAUTHORISED, f"'{peer}' does not speak for '{signer.name}'")
+        if event.input is Input.DELIVER:
+            return  # a station says that it has the order: nobody's wish
         if record and record.custody is Custody.PLANT and signer.role in _OF_PLANT:
-            return  # a fact
+            self._doubt_fact(work, peer, verified)
+            return
+        self._check_clock(event)
+        self._check_person(peer, verified)
+        if isinstance(event, Draft):
+            self._check_draft(event)
+        elif event.input is Input.CONFIRM and record:
+            reason = objection(record, self._rules, self._surroundings(work, record, self._station.wall_ms()))
+            if reason:
+                raise OrderRefused(RefusalCode.POSTURE, reason)
+
+    def _check_clock(self, event: SignableEvent) -> None:
         now = self._station.wall_ms()
         if event.at_ms > now + CLOCK_SKEW_MS:
             raise OrderRefused(RefusalCode.CLOCK, "its time is in the future: set that station's clock")
-        self._station.check_still_valid(signer)
-        if signer.role in PERSON_ROLES and peer in signer.stations:
-            self._people.check_session(event.session, signer.name, peer, event.at_ms)
+        if event.at_ms < now - MAX_WISH_AGE_MS:  # the grid is not what it was when this was decided
+            raise OrderRefused(RefusalCode.CLOCK, "it was signed too long ago: look again and decide again")
+
+    def _check_person(self, peer: str, verified: VerifiedEvent) -> None:
+        self._station.check_still_valid(verified.signer)
+        if verified.signer.role in PERSON_ROLES and peer in verified.signer.stations:
+            event = verified.event
+            self._people.check_session(event.session, event.signer, peer, event.at_ms)
+
+    def _check_draft(self, event: Draft) -> None:
+        """A draft that never ends, or drafts without end, would stay with us for ever."""
+        if event.content.valid_until_ms > self._station.wall_ms() + self._rules.max_validity_ms:
+            hours = self._rules.max_validity_ms // 3_600_000
+            raise OrderRefused(RefusalCode.LIMIT, f"its validity is longer than {hours} h: shorten it")
+        drafts = [
+            record
+            for record in self._station.orders.values()
+            if record.state is State.DRAFTED and record.content.desk == event.content.desk
+        ]
+        if len(drafts) >= self._rules.max_drafts:
+            raise OrderRefused(RefusalCode.LIMIT, "too many drafts wait at this desk: issue or cancel some")
+
+    def _doubt_fact(self, work: Work, peer: str, verified: VerifiedEvent) -> None:
+        """What took place is recorded even if its signer should not have done it; somebody has to know."""
+        event = verified.event
+        try:
+            self._check_person(peer, verified)
+            self._check_clock(event)
+        except OrderRefused as refusal:
+            _log.warning("fact in doubt", order=event.order, input=event.input, why=str(refusal))
+            work.note(
+                "doubt",
+                event.order,
+                input=event.input,
+                signer=event.signer,
+                code=refusal.code,
+                why=refusal.detail,
+            )
 
     def _origin(self, verified: VerifiedEvent, record: OrderRecord | None) -> str | None:
         """The direct subordinate from which an event of this signer must come."""
@@ -169,6 +220,7 @@ class Headquarters:
 
     def _tell(self, work: Work, peer: str, event: bytes, order: str, refusal: OrderRefused) -> None:
         """To the station that the event came from: where `peer` leads to the order's plant, that plant."""
+        work.refusals += 1
         record = work.order(order)
         plant = record.content.plant if record else None
         to = plant if plant and self._routes.get(plant) == peer else peer
@@ -189,6 +241,11 @@ class Headquarters:
                 self._append(work, record, Input.REJECT, now, reason=reason)
         elif record.state is State.COMPLETED:
             self._append(work, record, Input.CLOSE, now)
+        elif record.state is State.CONFIRMED:
+            self._asked.setdefault(record.order, now)  # it is being told now: no need to ask at once
+        elif not record.is_open:
+            self._asked.pop(record.order, None)
+            self._mended.pop(record.order, None)
         return record
 
     def _append(self, work: Work, record: OrderRecord, given: Input, at_ms: int, **details: Any) -> None:
@@ -200,7 +257,8 @@ class Headquarters:
             at_ms=at_ms,
             **details,
         )
-        self._sequence(work, verified)
+        if not record.has(verified.hash):  # the same observation in the same millisecond is the same event
+            self._sequence(work, verified)
 
     def _surroundings(self, work: Work, record: OrderRecord, now: int) -> Surroundings:
         route = self._routes.get(record.content.plant)
@@ -243,27 +301,45 @@ class Headquarters:
     # --- time passes, plants fall silent and come back ---
 
     def on_tick(self, silent: Callable[[str], bool]) -> Work | None:
-        """What is due now: expiry, no answer, a lost plant. `silent`: nothing was heard of a plant lately."""
+        """What is due now: expiry, no answer, a lost plant, a question. `silent`: nothing heard lately."""
         work = self._station.work()
         now = self._station.wall_ms()
-        for record in list(self._station.orders.values()):
-            if record.is_open and (given := self._due(record, now, silent)):
-                self._append(work, record, given, now)
-                if given is Input.LOSE:
-                    self._ask(work, record)
-        return work if work.orders else None
+        for record in [record for record in self._station.orders.values() if record.is_open]:
+            if given := self._due(record, now, silent):
+                self._observe(work, record, given, now)
+            elif self._should_ask(record, now, silent):
+                self._ask(work, record, now)
+        return work if work.orders or work.posts else None
+
+    def _observe(self, work: Work, record: OrderRecord, given: Input, now: int) -> None:
+        try:
+            self._append(work, record, given, now)
+        except OrderRefused as refusal:  # one order in trouble must not keep the others from their time
+            _log.error("cannot observe", order=record.order, input=given, why=str(refusal))
 
     def _due(self, record: OrderRecord, now: int, silent: Callable[[str], bool]) -> Input | None:
         if record.custody is Custody.HEADQUARTERS:
-            if now >= record.content.valid_until_ms and record.state is not State.COMPLETED:
+            if now >= record.content.valid_until_ms and (record.state, Input.EXPIRE) in TRANSITIONS:
                 return Input.EXPIRE
-            if record.state is State.DELIVERED and now >= _accepted_ms(record) + self._rules.answer_within_ms:
+            waits = record.state in {State.ACCEPTED, State.DELIVERED}
+            if waits and now >= _accepted_ms(record) + self._rules.answer_within_ms:
                 return Input.NO_ANSWER
         elif record.state in _OBSERVED and silent(record.content.plant):
             return Input.LOSE
         return None
 
-    def _ask(self, work: Work, record: OrderRecord) -> None:
+    def _should_ask(self, record: OrderRecord, now: int, silent: Callable[[str], bool]) -> bool:
+        """A lost order is asked for as soon as its plant is heard again, and again until it answers.
+
+        So is, once after our own start, every order in a plant's hands: links may lead another way now.
+        """
+        if record.custody is not Custody.PLANT or silent(record.content.plant):
+            return False
+        asked = self._asked.get(record.order)
+        return asked is None or (record.state in _LOST and now >= asked + self._rules.lost_after_ms)
+
+    def _ask(self, work: Work, record: OrderRecord, now: int) -> None:
+        self._asked[record.order] = now
         plant = record.content.plant
         self._send_to_plant(work, plant, AskItem(to=plant, order=record.order, head=record.head))
 
@@ -274,14 +350,29 @@ class Headquarters:
             work.note("security", peer, what="answer about an order that is not its own", order=item.order)
             return
         self._heard(plant)
-        if record.state not in _LOST:
-            return
-        if item.head == record.head:
+        if item.head != record.head:
+            self._mend(work, record, item.head)
+        elif record.state in _LOST:
             self._append(work, record, Input.FIND, self._station.wall_ms())
-        else:
-            work.note(
-                "security", item.order, what="the plant answers with another chain", head=item.head.hex()
-            )
+
+    def _mend(self, work: Work, record: OrderRecord, head: bytes) -> None:
+        """The plant stands elsewhere: it missed something, or refused to take it. Tell it again, slowly."""
+        missing = record.after(head)
+        work.note(
+            "diverged", record.order, plant_head=head.hex(), our_head=record.head.hex(), missing=len(missing)
+        )
+        _log.error("plant stands elsewhere", order=record.order, missing=len(missing))
+        if record.custody is not Custody.PLANT:
+            return  # it is on its way, or the order ends here by its validity
+        if record.state in _OBSERVED:
+            self._append(work, record, Input.LOSE, self._station.wall_ms())
+        now = self._station.wall_ms()
+        if now >= self._mended.get(record.order, 0) + self._rules.lost_after_ms:
+            self._mended[record.order] = now
+            for event in missing:
+                self._send_to_plant(
+                    work, record.content.plant, event_item(event.signed, record.content.plant)
+                )
 
 
 def _accepted_ms(record: OrderRecord) -> int:

@@ -11,7 +11,7 @@ import structlog
 
 from protocol.aio.station import Station, Work
 from protocol.errors import OrderRefused, RefusalCode
-from protocol.items import HEADQUARTERS, AnswerItem, EventItem, Item, order_of, refusal_item
+from protocol.items import HEADQUARTERS, AnswerItem, EventItem, Item, answer_item, order_of, refusal_item
 from protocol.keys import Role
 from protocol.lifecycle import Custody
 from protocol.orders import VerifiedEvent
@@ -60,6 +60,8 @@ class Relay:
                     work.record(verified)
             except OrderRefused as refusal:
                 self._object(work, self._superior, refusal)
+                if order := order_of(item):  # headquarters must not believe that it went on
+                    work.post(self._superior, answer_item(item.to, order, work.order(order)))
                 return
         work.post(item.to, item)
 
@@ -112,5 +114,6 @@ class Relay:
 
     def _object(self, work: Work, peer: str, refusal: OrderRefused) -> None:
         _log.warning("not passed on", peer=peer, why=str(refusal))
+        work.refusals += 1
         kind = "late" if refusal.code is RefusalCode.STALE else "security"
         work.note(kind, peer, what="not passed on", code=refusal.code, why=refusal.detail)

@@ -12,11 +12,12 @@ from protocol.aio.ports import RandomBytes, Stream, first_of, send, wait_until
 from protocol.aio.station import Policy, Station
 from protocol.errors import KeyRefused, LinkLost, LocalMisuse, PeerFault, WireCode
 from protocol.handshake import Fresh
+from protocol.journal.file import JournalError
 from protocol.keys import Certificate
 from protocol.limits import HELLO_TIMEOUT, MAX_OPEN_REQUESTS
 from protocol.messages import Hello, Sample
 from protocol.requests import AnyReply, Request, decode_reply
-from protocol.session import Acknowledged, Delivered, HelloReceived, Replied, goodbye
+from protocol.session import Acknowledged, Delivered, HelloReceived, Polled, Replied, goodbye
 from protocol.subordinate import SubordinateSession
 
 _CHUNK = 64 * 1024
@@ -37,6 +38,8 @@ class Listener:
         self._door = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[AnyReply]] = {}
         self._last_request = 0
+        self._heard: Polled | None = None
+        self._heard_at = 0.0
         station.on_news(superior, self.wake.set)
 
     @property
@@ -71,6 +74,22 @@ class Listener:
         self.wake.set()
         return await future
 
+    def polled(self, poll: Polled) -> None:
+        """The superior asked; its clock and its ledger's end came along."""
+        self._heard = poll
+        self._heard_at = asyncio.get_running_loop().time()
+
+    def superior_ms(self) -> int:
+        """The superior's wall clock (ms) by its last poll; 0 before the first one of this run."""
+        if self._heard is None:
+            return 0
+        return self._heard.wall_ms + int((asyncio.get_running_loop().time() - self._heard_at) * 1000)
+
+    def witness(self) -> None:
+        """Keep where the superior's ledger stood when it delivered something."""
+        if self._heard:
+            self.station.witness(self.superior, self._heard.ledger)
+
     def replied(self, number: int, body: bytes) -> None:
         """A reply came; one that nobody waits for any more is dropped. Raises PeerFault(MALFORMED)."""
         reply = decode_reply(body)
@@ -88,6 +107,8 @@ class Listener:
                 await send(stream, goodbye(fault.code, fault.detail), 1.0)
         except (LinkLost, OSError, TimeoutError) as error:
             _log.info("link ended", superior=self.superior, why=str(error) or type(error).__name__)
+        except JournalError as error:
+            self.station.fail(error)
         except Exception:  # noqa: BLE001 - a defect met by the peer's bytes costs this link, never the daemon
             _log.exception("defect", superior=self.superior)
         finally:
@@ -110,12 +131,11 @@ class Listener:
     async def take_over(self, service: "_Service", hello: Hello) -> bool:
         """Make this the one service. Raises PeerFault(TERM) if a higher term came meanwhile."""
         async with self._door:
-            if hello.term < self.station.term:  # it was raised since this link's Hello was read
-                raise PeerFault(WireCode.TERM, f"term {hello.term} is over")
+            self.station.granted.check(hello.term, hello.boot)  # it may be over since the Hello was read
             if self._service:
                 self._service.replaced.set()
                 await self._service.ended.wait()
-            await self.station.raise_term(hello.term)
+            await self.station.obey(hello.term, hello.boot)
             self._service = service
             fresh = Fresh.of(self.random(48))
             return service.session.welcome(hello, fresh, asyncio.get_running_loop().time())
@@ -148,7 +168,7 @@ class _Service:
         self.session = SubordinateSession(
             station.local,
             superior,
-            least_term=station.term,
+            granted=station.granted,
             outbox=station.outbox(superior.name),
             inbox=station.inbox(superior.name),
         )
@@ -160,7 +180,7 @@ class _Service:
             async with asyncio.timeout(HELLO_TIMEOUT):
                 hello = await self._hello()
             if await self._owner.take_over(self, hello):
-                self._station.acknowledged(self._owner.superior, hello.acknowledged)
+                self._station.acknowledged(self._owner.superior)
             _log.info("link open", superior=self._owner.superior, term=hello.term)
             await first_of(self._read(), self._pump(), self._until_replaced())
         finally:
@@ -187,8 +207,10 @@ class _Service:
                 match event:
                     case Delivered():
                         items.append((event.cursor, event.item))
+                    case Polled():
+                        self._owner.polled(event)
                     case Acknowledged():
-                        self._station.acknowledged(superior, event.cursor)
+                        self._station.acknowledged(superior)
                     case Replied():
                         self._owner.replied(event.number, event.body)
                     case HelloReceived():
@@ -196,6 +218,7 @@ class _Service:
             self._owner.wake.set()
             if items:
                 await self._station.take(superior, items, self._owner.policy)
+                self._owner.witness()
 
     async def _pump(self) -> None:
         while True:

@@ -73,11 +73,9 @@ def open_station(
 ) -> Station:
     """The station of this process. Needs a running loop. Raises JournalError."""
     journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = JournalFile.open(journal, key, os.urandom(16))
+    file = JournalFile.open(journal, key)
     loaded = file.load()
-    local = Local(
-        key=key, deployment=deployment, boot=os.urandom(16), journal=loaded.meta["journal"], inner=inner
-    )
+    local = Local(key=key, deployment=deployment, boot=os.urandom(16), inner=inner)
     return Station(local, trust, ThreadedWriter(file), loaded, wall_ms)
 
 

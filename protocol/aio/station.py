@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from protocol.errors import KeyRefused, OrderRefused, PeerFault, RefusalCode, WireCode
-from protocol.handshake import Local
+from protocol.errors import KeyRefused, OrderRefused, PeerFault, RefusalCode
+from protocol.handshake import Grant, Local
 from protocol.items import Item, decode_item, order_of
 from protocol.journal.batch import Batch, Entry, Notice, OrderRow, Pending
 from protocol.journal.file import JournalError, Loaded
@@ -20,7 +20,7 @@ from protocol.limits import MAX_OUTBOX
 from protocol.messages import LedgerHead
 from protocol.models import Wire
 from protocol.orders import SignedEvent, VerifiedEvent, verify_event
-from protocol.outbox import Inbox, Outbox, check_size
+from protocol.outbox import Inbox, Mark, Outbox, check_size, take_next
 from protocol.record import OrderRecord, apply, replay
 
 _CLOSED_KEPT = 1_000  # closed orders kept in memory; older ones are read back when asked for
@@ -46,7 +46,8 @@ class Work:
         self.batch = Batch()
         self.orders: dict[str, OrderRecord] = {}
         self.posts: list[tuple[str, bytes]] = []
-        self.received: dict[str, int] = {}
+        self.received: dict[str, Mark] = {}
+        self.refusals = 0
 
     def order(self, order: str) -> OrderRecord | None:
         """The order as this work sees it."""
@@ -71,15 +72,13 @@ class Work:
         check_size(data)  # here, so that a commit cannot fail when half of it is published
         self.posts.append((peer, data))
 
-    def take(self, peer: str, cursor: int) -> bool:
+    def take(self, peer: str, cursor: int, item: bytes) -> bool:
         """Whether the item is new. Raises PeerFault(CURSOR) when one before it is missing."""
         received = self.received.get(peer, self._station.inbox(peer).received)
-        if cursor <= received:
-            return False
-        if cursor != received + 1:
-            raise PeerFault(WireCode.CURSOR, f"item {cursor} follows {received}")
-        self.received[peer] = cursor
-        return True
+        place = take_next(received, cursor, item)
+        if place:
+            self.received[peer] = place
+        return place is not None
 
     def note(self, kind: str, subject: str, **facts: object) -> None:
         """Write a line to the ledger that is not an order event."""
@@ -106,6 +105,7 @@ class Station:
     ) -> None:
         self.local = local
         self.trust = trust
+        self._history = trust.for_history()
         self.wall_ms = wall_ms
         self.orders: dict[str, OrderRecord] = {}
         self.pending = {row.event_hash: row for row in loaded.pending}
@@ -117,14 +117,17 @@ class Station:
         self._wakers: dict[str, Callable[[], None]] = {}
         self._watchers: list[Callable[[OrderRecord], None]] = []
         for name, row in loaded.peers.items():
-            self._outboxes[name] = Outbox(row.acknowledged, row.assigned, row.outgoing)
+            self._outboxes[name] = Outbox(row.acknowledged, row.outgoing)
             self._inboxes[name] = Inbox(row.received)
         for order, bodies in loaded.open_events.items():
             self.orders[order] = self._replay(bodies)
 
     def _replay(self, bodies: Iterable[bytes]) -> OrderRecord:
         try:
-            return replay(self.verify(SignedEvent.decode(body)) for body in bodies)
+            return replay(
+                verify_event(SignedEvent.decode(body), self._history, self.local.deployment)
+                for body in bodies
+            )
         except (OrderRefused, PeerFault) as error:
             raise JournalError(f"the journal holds an order that does not verify: {error}") from error
 
@@ -160,9 +163,9 @@ class Station:
         return LedgerHead(entry=self._writer.head.entry, hash=self._writer.head.hash)
 
     @property
-    def term(self) -> int:
+    def granted(self) -> Grant:
         """The highest term under which a superior commanded this node (fencing)."""
-        return int.from_bytes(self.meta.get("term", b""))
+        return Grant(int.from_bytes(self.meta.get("term", b"")), self.meta.get("term boot", b""))
 
     @property
     def granted_term(self) -> int:
@@ -191,9 +194,9 @@ class Station:
             self.pending.pop(event_hash, None)
         for peer, item in work.posts:
             batch.outgoing.append((peer, self.outbox(peer).add(item), item))
-        for peer, cursor in work.received.items():
-            batch.received[peer] = cursor
-            self.inbox(peer).received = cursor
+        for peer, mark in work.received.items():
+            batch.received[peer] = mark
+            self.inbox(peer).received = mark
         future = self._writer.commit(batch)
         future.add_done_callback(lambda done: self._written(work, done))
         # Shielded: a caller that is cancelled must not hide from us that the write went through.
@@ -205,13 +208,12 @@ class Station:
         if done.cancelled():
             return
         if error := done.exception():
-            if not self.failed.done():
-                self.failed.set_exception(error)
+            self.fail(error)
             return
         for peer, cursor, _ in work.batch.outgoing:
             self.outbox(peer).mark_durable(cursor)
-        for peer, cursor in work.batch.received.items():
-            self.inbox(peer).mark_durable(cursor)
+        for peer, mark in work.batch.received.items():
+            self.inbox(peer).mark_durable(mark)
         for peer in {peer: None for peer, _ in work.posts} | dict.fromkeys(work.received):
             if waker := self._wakers.get(peer):
                 waker()
@@ -219,6 +221,11 @@ class Station:
             for watcher in self._watchers:
                 watcher(record)
         self._forget_old_orders()
+
+    def fail(self, error: BaseException) -> None:
+        """The journal cannot be trusted any more: the program that waits for `failed` must end."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
 
     def _forget_old_orders(self) -> None:
         excess = len(self.orders) - 2 * _CLOSED_KEPT
@@ -237,25 +244,29 @@ class Station:
         """The orders that changed last, newest first."""
         return await self._writer.latest_orders(limit)
 
-    async def take(self, peer: str, items: Sequence[tuple[int, bytes]], policy: Policy) -> None:
-        """Take what a peer sent; returns when it is durable. Raises PeerFault, JournalError."""
+    async def take(self, peer: str, items: Sequence[tuple[int, bytes]], policy: Policy) -> int:
+        """Take what a peer sent; returns when it is durable, with the number of events that were refused.
+
+        Raises PeerFault, JournalError.
+        """
         decoded = [(cursor, decode_item(data)) for cursor, data in items]
-        received = self.inbox(peer).received
+        received = self.inbox(peer).received.cursor
         for cursor, item in decoded:
             if cursor > received:
                 await self.find(order_of(item))
                 await policy.prepare(peer, item)
         work = self.work()
-        for cursor, item in decoded:
-            if work.take(peer, cursor):
+        for (cursor, item), (_, data) in zip(decoded, items, strict=True):
+            if work.take(peer, cursor, data):
                 policy.on_item(work, peer, item)
         if work.received:
             await self.commit(work)
+        return work.refusals
 
-    def acknowledged(self, peer: str, cursor: int) -> None:
-        """The peer holds everything up to `cursor`. Not awaited: if it is lost the peer says it again."""
+    def acknowledged(self, peer: str) -> None:
+        """The peer's acknowledgement moved. Not awaited: if it is lost the peer says it again."""
         work = self.work()
-        work.batch.acknowledged[peer] = cursor
+        work.batch.acknowledged[peer] = self.outbox(peer).acknowledged_mark
         self.commit(work)
 
     def witness(self, peer: str, head: LedgerHead) -> None:
@@ -264,20 +275,26 @@ class Station:
         work.note(PEER_CHECKPOINT, peer, entry=head.entry, hash=head.hash.hex())
         self.commit(work)
 
-    async def raise_term(self, term: int) -> None:
-        """Make a higher term of our superior durable before we answer under it."""
-        if term > self.term:
-            await self._store_term("term", term)
+    async def obey(self, term: int, boot: bytes) -> None:
+        """Make a higher term of our superior durable before we answer under it. Raises PeerFault(TERM)."""
+        self.granted.check(term, boot)
+        if self.granted != Grant(term, boot):
+            work = self.work()
+            work.batch.meta |= {"term": term.to_bytes(8), "term boot": boot}
+            work.note("term", self.local.name, term=term)
+            await self.commit(work)
 
     async def grant_term(self) -> None:
         """Begin a new term over our subordinates: each start of a superior does."""
-        await self._store_term("granted term", self.granted_term + 1)
-
-    async def _store_term(self, key: str, term: int) -> None:
+        term = self.granted_term + 1
         work = self.work()
-        work.batch.meta[key] = term.to_bytes(8)
-        work.note(key, self.local.name, term=term)
+        work.batch.meta["granted term"] = term.to_bytes(8)
+        work.note("granted term", self.local.name, term=term)
         await self.commit(work)
+
+    async def settled(self) -> None:
+        """Wait until everything decided so far is durable: people must not see what a crash could undo."""
+        await self.commit(self.work())
 
     async def close(self) -> None:
         """Make everything durable and close the journal."""

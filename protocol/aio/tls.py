@@ -43,15 +43,6 @@ class TlsStream:
         """Close without waiting for the peer: what mattered was acknowledged or will be sent again."""
         self._writer.transport.abort()
 
-    async def finish(self) -> None:
-        """Close after what is queued has gone out; gives up after a second."""
-        self._writer.close()
-        try:
-            async with asyncio.timeout(1):
-                await self._writer.wait_closed()
-        except (OSError, TimeoutError):
-            self._writer.transport.abort()
-
 
 def tls_context(side: ssl._SSLMethod, authority: Path, certificate: Path, key: Path) -> ssl.SSLContext:
     """A context that speaks TLS 1.3 only and demands a certificate of our authority. Raises KeyRefused."""

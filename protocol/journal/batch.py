@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from protocol.lifecycle import State
 from protocol.models import Wire
+from protocol.outbox import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Batch:
     entries: list[Entry] = field(default_factory=list)
     orders: dict[str, OrderRow] = field(default_factory=dict)
     outgoing: list[tuple[str, int, bytes]] = field(default_factory=list)
-    received: dict[str, int] = field(default_factory=dict)
-    acknowledged: dict[str, int] = field(default_factory=dict)
+    received: dict[str, Mark] = field(default_factory=dict)
+    acknowledged: dict[str, Mark] = field(default_factory=dict)
     pending: list[Pending] = field(default_factory=list)
     settled: list[bytes] = field(default_factory=list)
     meta: dict[str, bytes] = field(default_factory=dict)

@@ -4,6 +4,7 @@ Every entry's hash covers the entry before it, and each commit leaves a checkpoi
 key, so that an edited row, a removed row and a cut-off tail are all found by `verify.py`.
 """
 
+import fcntl
 import hashlib
 import os
 import sqlite3
@@ -12,11 +13,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from protocol.errors import DispatchError
 from protocol.journal.batch import Batch, Entry, Head, OrderRow, Pending
 from protocol.keys import SigningKey
 from protocol.lifecycle import State
+from protocol.outbox import START, Mark
 
 SCHEMA_VERSION = 1
 _ENTRY_DOMAIN = b"dispatch ledger entry 1\x00"
@@ -46,8 +49,9 @@ CREATE TABLE outbox (
     peer TEXT NOT NULL, cursor INTEGER NOT NULL, item BLOB NOT NULL, PRIMARY KEY (peer, cursor)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE peer (
-    name TEXT PRIMARY KEY, received INTEGER NOT NULL DEFAULT 0, assigned INTEGER NOT NULL DEFAULT 0,
-    acknowledged INTEGER NOT NULL DEFAULT 0
+    name TEXT PRIMARY KEY,
+    received INTEGER NOT NULL DEFAULT 0, received_digest BLOB NOT NULL DEFAULT (zeroblob(32)),
+    acknowledged INTEGER NOT NULL DEFAULT 0, acknowledged_digest BLOB NOT NULL DEFAULT (zeroblob(32))
 ) STRICT;
 CREATE TABLE pending (
     event_hash BLOB PRIMARY KEY, order_id TEXT NOT NULL, body BLOB NOT NULL
@@ -66,12 +70,11 @@ class JournalError(DispatchError):
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
-    """The cursors of one peer with what is still on the way to it."""
+    """The places of one peer, and what is still on the way to it: the items after `acknowledged`."""
 
-    received: int = 0
-    assigned: int = 0
-    acknowledged: int = 0
-    outgoing: tuple[tuple[int, bytes], ...] = ()
+    received: Mark = START
+    acknowledged: Mark = START
+    outgoing: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +103,28 @@ def checkpoint_bytes(head: Head) -> bytes:
 class JournalFile:
     """The open file. Not thread-safe: one writer thread owns it once the station runs."""
 
-    def __init__(self, connection: sqlite3.Connection, key: SigningKey) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, key: SigningKey, lock: IO[bytes] | None = None
+    ) -> None:
         self._db = connection
         self._key = key
+        self._lock = lock
         self.head = self._read_head()
 
     @classmethod
-    def open(cls, path: Path | str, key: SigningKey, journal_id: bytes) -> "JournalFile":
-        """Open or create (mode 0600). `journal_id`: 16 random bytes, kept only if the file is new.
-
-        Raises JournalError.
-        """
-        if path != ":memory:":
-            try:
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            except OSError as error:
-                raise JournalError(f"journal {path} cannot be opened: {error.strerror}") from None
+    def open(cls, path: Path | str, key: SigningKey) -> "JournalFile":
+        """Open or create (mode 0600), for this program alone. Raises JournalError."""
+        lock = None if path == ":memory:" else _lock(Path(path))
         try:
             db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             with ExitStack() as undo:
                 undo.callback(db.close)
+                if lock:
+                    undo.callback(lock.close)
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
-                _create_schema(db, journal_id)
-                file = cls(db, key)
+                _create_schema(db)
+                file = cls(db, key, lock)
                 undo.pop_all()
         except sqlite3.DatabaseError as error:
             raise JournalError(f"journal {path} is not usable: {error}") from None
@@ -180,16 +181,16 @@ class JournalFile:
     def _write_delivery(self, batch: Batch) -> None:
         for peer, cursor, item in batch.outgoing:
             self._db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (peer, cursor, item))
-            self._set_peer("assigned", peer, cursor)
-        for peer, cursor in batch.received.items():
-            self._set_peer("received", peer, cursor)
-        for peer, cursor in batch.acknowledged.items():
-            self._db.execute("DELETE FROM outbox WHERE peer = ? AND cursor <= ?", (peer, cursor))
-            self._set_peer("acknowledged", peer, cursor)
+            self._db.execute("INSERT OR IGNORE INTO peer (name) VALUES (?)", (peer,))
+        for peer, mark in batch.received.items():
+            self._set_peer("received", peer, mark)
+        for peer, mark in batch.acknowledged.items():
+            self._db.execute("DELETE FROM outbox WHERE peer = ? AND cursor <= ?", (peer, mark.cursor))
+            self._set_peer("acknowledged", peer, mark)
 
-    def _set_peer(self, column: str, peer: str, cursor: int) -> None:
+    def _set_peer(self, column: str, peer: str, mark: Mark) -> None:
         self._db.execute("INSERT OR IGNORE INTO peer (name) VALUES (?)", (peer,))
-        self._db.execute(_SET_PEER[column], (cursor, peer))
+        self._db.execute(_SET_PEER[column], (mark.cursor, mark.digest, peer))
 
     def _write_checkpoint(self, head: Head) -> None:
         signature = self._key.sign(CHECKPOINT_DOMAIN, checkpoint_bytes(head))
@@ -201,8 +202,8 @@ class JournalFile:
     def load(self) -> Loaded:
         """Read what a station needs to go on: open orders' events, cursors, unacknowledged items."""
         peers = {
-            name: PeerRow(received, assigned, acknowledged, self._outgoing(name))
-            for name, received, assigned, acknowledged in self._db.execute("SELECT * FROM peer")
+            name: PeerRow(Mark(received, digest), Mark(acknowledged, ours), self._outgoing(name))
+            for name, received, digest, acknowledged, ours in self._db.execute("SELECT * FROM peer")
         }
         events: dict[str, list[bytes]] = {}
         for order, body in self._db.execute(
@@ -218,9 +219,9 @@ class JournalFile:
             open_events={order: tuple(bodies) for order, bodies in events.items()},
         )
 
-    def _outgoing(self, peer: str) -> tuple[tuple[int, bytes], ...]:
-        query = "SELECT cursor, item FROM outbox WHERE peer = ? ORDER BY cursor"
-        return tuple(self._db.execute(query, (peer,)))
+    def _outgoing(self, peer: str) -> tuple[bytes, ...]:
+        query = "SELECT item FROM outbox WHERE peer = ? ORDER BY cursor"
+        return tuple(item for (item,) in self._db.execute(query, (peer,)))
 
     def events_of(self, order: str) -> Sequence[bytes]:
         """The signed events of one order, oldest first; empty when it is not known."""
@@ -235,16 +236,36 @@ class JournalFile:
     def close(self) -> None:
         """Close the file; everything committed stays."""
         self._db.close()
+        if self._lock:
+            self._lock.close()
 
 
 _SET_PEER = {
-    "assigned": "UPDATE peer SET assigned = ? WHERE name = ?",
-    "received": "UPDATE peer SET received = ? WHERE name = ?",
-    "acknowledged": "UPDATE peer SET acknowledged = ? WHERE name = ?",
+    "received": "UPDATE peer SET received = ?, received_digest = ? WHERE name = ?",
+    "acknowledged": "UPDATE peer SET acknowledged = ?, acknowledged_digest = ? WHERE name = ?",
 }
 
 
-def _create_schema(db: sqlite3.Connection, journal_id: bytes) -> None:
+def _lock(path: Path) -> IO[bytes]:
+    """Create the files (mode 0600) and keep every other program out. Raises JournalError.
+
+    SQLite alone would let a second daemon write between our entries.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        beside = Path(f"{path}.lock")
+        lock = os.fdopen(os.open(beside, os.O_CREAT | os.O_RDWR, 0o600), "rb")
+    except OSError as error:
+        raise JournalError(f"journal {path} cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise JournalError(f"journal {path} is in use: stop the program that runs on it already") from None
+    return lock
+
+
+def _create_schema(db: sqlite3.Connection) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version == SCHEMA_VERSION:
         return
@@ -253,7 +274,6 @@ def _create_schema(db: sqlite3.Connection, journal_id: bytes) -> None:
     db.execute("BEGIN IMMEDIATE")
     for statement in _statements(_SCHEMA):
         db.execute(statement)
-    db.execute("INSERT INTO meta VALUES ('journal', ?)", (journal_id,))
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     db.execute("COMMIT")
 

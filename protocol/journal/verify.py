@@ -4,8 +4,11 @@
 2. The signed checkpoint is the ledger's end: nothing was cut off, the node itself vouches for it.
 3. Every order event is signed by somebody who may sign it, and every order follows the one table.
 4. The indexes (events, orders) say what the ledger says.
-5. Across files: no station's ledger ends before the point that its superior saw, and the chains of one
-   order agree.
+5. Across files: no ledger ends before the point that its superior or subordinate saw, a station holds no
+   order that its superior does not, and the chains of one order agree.
+
+What was signed before its key was revoked stays valid; a signature by a key that counts as revoked at the
+time it names is not a fault of the ledger but is told as a remark.
 """
 
 import os
@@ -55,6 +58,7 @@ class VerifiedLedger:
     orders: Mapping[str, OrderRecord]
     hashes: Mapping[int, bytes]
     peer_heads: Mapping[str, Sequence[Head]]
+    remarks: Sequence[str] = ()
 
 
 def verify_ledger(
@@ -110,6 +114,8 @@ class _Verification:
         self._hashes: dict[int, bytes] = {}
         self._peer_heads: dict[str, list[Head]] = {}
         self._at_ms = 0
+        self._history = trust.for_history()
+        self._remarks: list[str] = []
 
     def run(self) -> VerifiedLedger:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -119,7 +125,14 @@ class _Verification:
         node = self._check_checkpoint(head)
         self._check_indexes()
         return VerifiedLedger(
-            self._path, node, head, len(self._events), self._orders, self._hashes, self._peer_heads
+            self._path,
+            node,
+            head,
+            len(self._events),
+            self._orders,
+            self._hashes,
+            self._peer_heads,
+            self._remarks,
         )
 
     def _check_entries(self) -> Head:
@@ -155,7 +168,11 @@ class _Verification:
             raise LedgerFault(self._path, number, str(error)) from None
 
     def _check_event(self, number: int, entry: Entry) -> None:
-        verified = verify_event(SignedEvent.decode(entry.body), self._trust, self._deployment)
+        verified = verify_event(SignedEvent.decode(entry.body), self._history, self._deployment)
+        try:
+            self._trust.identify(verified.signed.certificate, verified.event.at_ms)
+        except KeyRefused as refusal:
+            self._remarks.append(f"entry {number}: signed by {refusal}")
         order = verified.event.order
         if order != entry.subject or verified.hash in self._events:
             raise LedgerFault(self._path, number, "the event is filed under another order, or twice")
@@ -172,7 +189,7 @@ class _Verification:
                 self._path, head.entry, f"the ledger ends at {head.entry}, its checkpoint says {number}"
             )
         try:
-            signer = self._trust.verify(
+            signer = self._history.verify(
                 certificate, CHECKPOINT_DOMAIN, checkpoint_bytes(head), signature, at_ms=self._at_ms
             )
         except (KeyRefused, TypeError) as error:
@@ -197,20 +214,29 @@ class _Verification:
 def compare_ledgers(superior: VerifiedLedger, station: VerifiedLedger) -> int:
     """Check a station's ledger against its superior's; gives the number of orders compared.
 
-    Raises LedgerFault when the station's ledger ends before what the superior saw of it, or when the two
-    hold different events at one place of an order's chain.
+    Raises LedgerFault when one of them ends before what the other saw of it, when the station holds an order
+    that its superior does not, or when the two hold different events at one place of an order's chain.
     """
-    for seen in superior.peer_heads.get(station.node, ()):
-        if seen.entry and station.hashes.get(seen.entry) != seen.hash:
-            raise LedgerFault(
-                station.path, seen.entry, f"'{superior.node}' saw another entry here: replaced or cut off"
-            )
+    _check_seen(superior, station)
+    _check_seen(station, superior)
+    if station.orders and not superior.peer_heads.get(station.node):
+        raise LedgerFault(superior.path, 0, f"it has seen nothing of '{station.node}', which holds orders")
+    if strange := station.orders.keys() - superior.orders.keys():
+        raise LedgerFault(superior.path, 0, f"order {min(strange)} of '{station.node}' is missing here")
     shared = superior.orders.keys() & station.orders.keys()
     for order in sorted(shared):
         pairs = zip(_chain(superior.orders[order]), _chain(station.orders[order]), strict=False)
         if any(ours != theirs for ours, theirs in pairs):
             raise LedgerFault(station.path, 0, f"order {order} differs from the ledger of '{superior.node}'")
     return len(shared)
+
+
+def _check_seen(witness: VerifiedLedger, seen: VerifiedLedger) -> None:
+    for head in witness.peer_heads.get(seen.node, ()):
+        if head.entry and seen.hashes.get(head.entry) != head.hash:
+            raise LedgerFault(
+                seen.path, head.entry, f"'{witness.node}' saw another entry here: replaced or cut off"
+            )
 
 
 def _chain(record: OrderRecord) -> list[bytes]:

@@ -53,9 +53,13 @@ def show(*renderables: RenderableType, on_stderr: bool = False) -> None:
 
 
 def watch(draw: Callable[[], RenderableType], every_s: float) -> None:
-    """Draw again and again until Ctrl-C."""
+    """Draw again and again until Ctrl-C; one below the other where nothing can be drawn over."""
     console = _console()
-    with Live(draw(), console=console, auto_refresh=False, screen=console.is_terminal) as live:
+    if console.is_dumb_terminal or not console.is_terminal:
+        while True:
+            console.print(draw())
+            time.sleep(every_s)
+    with Live(draw(), console=console, auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(every_s)
             live.update(draw(), refresh=True)

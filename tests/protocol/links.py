@@ -5,21 +5,24 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from protocol.frames import FrameReader, Kind, encode_frame
-from protocol.handshake import Fresh, Local
+from protocol.handshake import Fresh, Grant, Local
 from protocol.keys import SigningKey
 from protocol.limits import Timers
 from protocol.messages import LedgerHead
 from protocol.models import Wire
-from protocol.outbox import Inbox, Outbox
-from protocol.session import Acknowledged, Delivered, HelloReceived, Opened, Replied, Reported
+from protocol.outbox import START, Inbox, Mark, Outbox, take_next
+from protocol.session import Acknowledged, Delivered, HelloReceived, Opened, Polled, Replied, Reported
 from protocol.subordinate import SubordinateSession
 from protocol.superior import SuperiorSession
 from tests.protocol.parties import HQ, PLANT
-from tests.support.pki import DEPLOYMENT
+from tests.support.pki import DEPLOYMENT, NOW_MS
 
 LEDGER = LedgerHead(entry=7, hash=bytes(32))
-AnyEvent = Opened | Reported | Acknowledged | HelloReceived | Delivered | Replied
+SUPERIORS_LEDGER = LedgerHead(entry=9, hash=b"s" * 32)
+WALL_MS = NOW_MS
+AnyEvent = Opened | Reported | Acknowledged | HelloReceived | Polled | Delivered | Replied
 E = TypeVar("E", bound=AnyEvent)
+BOOT = b"b" * 16
 
 
 class XorStandIn:
@@ -37,7 +40,7 @@ class XorStandIn:
 
 def local(key: SigningKey, *, deployment: str = DEPLOYMENT) -> Local:
     """What a node brings to its links."""
-    return Local(key=key, deployment=deployment, boot=b"b" * 16, journal=b"j" * 16, inner=XorStandIn)
+    return Local(key=key, deployment=deployment, boot=BOOT, inner=XorStandIn)
 
 
 def fresh(seed: int) -> Fresh:
@@ -55,9 +58,16 @@ def frames_of(data: bytes) -> list[tuple[Kind, bytes]]:
     return list(FrameReader().feed(data, frozenset(Kind)))
 
 
-def box(*items: bytes, acknowledged: int = 0) -> Outbox:
+def place(*items: bytes, after: Mark = START) -> Mark:
+    """Where a direction stands after these items."""
+    for item in items:
+        after = after.then(item)
+    return after
+
+
+def box(*items: bytes, acknowledged: Mark = START) -> Outbox:
     """An outbox whose items are all durable."""
-    outbox = Outbox(acknowledged, acknowledged)
+    outbox = Outbox(acknowledged)
     for item in items:
         outbox.mark_durable(outbox.add(item))
     return outbox
@@ -68,6 +78,15 @@ def put(outbox: Outbox, item: bytes) -> None:
     outbox.mark_durable(outbox.add(item))
 
 
+def take(inbox: Inbox, cursor: int, item: bytes) -> bool:
+    """Take an item that is durable at once; whether it is new."""
+    mark = take_next(inbox.received, cursor, item)
+    if mark:
+        inbox.received = mark
+        inbox.mark_durable(mark)
+    return mark is not None
+
+
 class Link:
     """A superior and a subordinate, and the wire between them. `now` is monotonic seconds."""
 
@@ -76,7 +95,7 @@ class Link:
         *,
         timers: Timers | None = None,
         term: int = 1,
-        least_term: int = 0,
+        granted: Grant | None = None,
         down: tuple[Outbox, Inbox] | None = None,
         up: tuple[Outbox, Inbox] | None = None,
         seed: int = 1,
@@ -101,7 +120,7 @@ class Link:
         self.subordinate = SubordinateSession(
             local(PLANT),
             HQ.certificate,
-            least_term=least_term,
+            granted=granted or Grant(),
             outbox=self.up_outbox,
             inbox=self.down_inbox,
         )
@@ -119,9 +138,8 @@ class Link:
             new.append(event)
             if isinstance(event, HelloReceived):
                 self.subordinate.welcome(event.hello, fresh(self._seed + 1_000), self.now)
-            if isinstance(event, Delivered) and self.down_inbox.take(event.cursor):
+            if isinstance(event, Delivered) and take(self.down_inbox, event.cursor, event.item):
                 self.taken_down.append(event.item)
-                self.down_inbox.mark_durable(event.cursor)
         self.seen += new
         return new
 
@@ -132,9 +150,8 @@ class Link:
             new.append(event)
             if isinstance(event, Reported):
                 for cursor, item in event.items:
-                    if self.up_inbox.take(cursor):
+                    if take(self.up_inbox, cursor, item):
                         self.taken_up.append(item)
-                        self.up_inbox.mark_durable(cursor)
                 self.superior.report_done()
         self.seen += new
         return new
@@ -142,7 +159,7 @@ class Link:
     def ask(self) -> bytes:
         """What the superior sends now."""
         before = self.superior.polls
-        self.superior.advance(self.now)
+        self.superior.advance(self.now, WALL_MS, SUPERIORS_LEDGER)
         self.polled_at += [self.now] * (self.superior.polls - before)
         return self.superior.data_to_send()
 

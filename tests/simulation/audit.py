@@ -58,7 +58,7 @@ def read_line(entry: bytes, authority: x509.Certificate) -> Line:
     certificate.verify_directly_issued_by(authority)
     key = certificate.public_key()
     if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("not an Ed25519 key")
+        raise InvalidSignature
     key.verify(outer["signature"], _DOMAIN + outer["body"])
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     parts = [uri.split(":") for uri in names.get_values_for_type(x509.UniformResourceIdentifier)]

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from dispatch_server import pki
 from protocol.keys import Certificate, Role, SigningKey, TrustStore
-from tests.support.pki import DEPLOYMENT, NOW, TestAuthority
+from tests.support.pki import NOW, TestAuthority
 
 EPOCH_MS = int((NOW + timedelta(hours=1)).timestamp() * 1000)  # the wall clock at virtual time 0
 HQ = "hq"
@@ -19,7 +19,8 @@ DIRECT = ("plant-1", "plant-2")
 RELAYED = ("plant-3", "plant-4")
 PLANTS = DIRECT + RELAYED
 
-_ROLES = {HQ: Role.HQ, CENTER: Role.CENTER} | dict.fromkeys(DESKS, Role.DESK) | dict.fromkeys(PLANTS, Role.PLANT)
+_SERVERS = {HQ: Role.HQ, CENTER: Role.CENTER}
+_ROLES = _SERVERS | dict.fromkeys(DESKS, Role.DESK) | dict.fromkeys(PLANTS, Role.PLANT)
 
 
 class RememberingTrust(TrustStore):
@@ -79,5 +80,3 @@ class StandIn:
         stream = hashlib.shake_256(self._key + nonce).digest(len(data))
         return (int.from_bytes(data) ^ int.from_bytes(stream)).to_bytes(len(data))
 
-
-__all__ = ["CENTER", "DEPLOYMENT", "DESKS", "DIRECT", "EPOCH_MS", "HQ", "PLANTS", "RELAYED", "cast", "person_of"]

@@ -1,6 +1,8 @@
 """Virtual dispatchers: they draft, issue with two factors, compare what is read back, confirm, or change
 their mind at any step."""
 
+from typing_extensions import override
+
 from dispatch_client.client import Outcome
 from protocol.lifecycle import Input, State
 from protocol.orders import OrderType, ReadBack, Step, Ticket
@@ -31,6 +33,7 @@ class Dispatcher(Person):
         self._plants = plants
         self._orders = orders
 
+    @override
     async def look_and_act(self) -> None:
         """Begin something new now and then, and go on with what is open."""
         if len(self.drafted) < self._orders and not self.is_in_a_hurry and self.rng.random() < 0.5:
@@ -82,7 +85,7 @@ class Dispatcher(Person):
         is_right = isinstance(last, ReadBack) and last.words == right_words(record)
         if is_right and mood < 0.85:
             await self.sign(self._desk_node.desk.confirm(record.order, PATIENCE), f"confirm {record.order}")
-        elif mood < 0.9 and not is_right or 0.85 <= mood < 0.9:
+        elif mood < 0.9:
             await self._issue(record, Input.REISSUE)
         elif mood < 0.95:
             await self._cancel(record)

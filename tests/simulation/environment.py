@@ -18,11 +18,12 @@ def _nobody_watches(_node: str, _batch: Batch) -> None:
 
 @dataclass(slots=True)
 class Environment:
-    """`on_hand_in`, `on_durable`: told of each batch of each node's journal."""
+    """`on_hand_in`, `on_durable`: told of each batch of each node's journal. `lost_at`: by order, s."""
 
     plan: Plan
     trace: Trace
     trust: TrustStore
     network: MemoryNetwork
+    lost_at: dict[str, list[float]] = field(default_factory=dict)
     on_hand_in: Watch = field(default=_nobody_watches)
     on_durable: Watch = field(default=_nobody_watches)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A switch was moved. `event`: hash of the BEGIN that the plant said was taken; times of the plant's clock.
+    """A switch was moved. `event`: hash of the BEGIN that was taken; times of the plant's clock.
 
     `is_resumed`: the plant crashed after BEGIN was durable and before the operator was told.
     """

@@ -37,7 +37,8 @@ class Faults:
 
     def begin(self) -> None:
         """Schedule the random strikes."""
-        kinds = (self._cut, self._partition, self._partition, self._spike, self._crash, self._crash, self._step)
+        often = (self._crash, self._partition)
+        kinds = (*often, *often, self._cut, self._spike, self._step)
         for _ in range(self._env.plan.faults):
             when = self._rng.uniform(0, self._env.plan.rough_for)
             self._strike(when, self._rng.choice(kinds))
@@ -61,7 +62,7 @@ class Faults:
 
     def _tell(self, what: str) -> None:
         self._env.trace.note(what, "fault")
-        self._env.trace.count(f"fault: {what.split()[0]}")
+        self._env.trace.count(f"fault: {what.partition(' ')[0]}")
 
     # --- at random moments ---
 
@@ -115,9 +116,9 @@ class Faults:
             self._strike(self._rng.uniform(0, _ROUND_TRIP), lambda: what(self._nodes[name]))
 
     def _is_worth_it(self, batch: Batch) -> bool:
-        return bool(batch.orders or batch.pending) and not self._is_over and (
-            self._rng.random() < self._env.plan.aimed
-        )
+        if self._is_over or not (batch.orders or batch.pending):
+            return False
+        return self._rng.random() < self._env.plan.aimed
 
     async def _cut_off(self, node: Node) -> None:
         self._tell(f"cut all links of {node.name}")

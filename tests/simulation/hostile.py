@@ -16,9 +16,10 @@ from protocol.keys import SigningKey
 from protocol.lifecycle import Input, State
 from protocol.orders import SignedEvent, approval_digest
 from protocol.record import OrderRecord
-from tests.simulation.cast import DEPLOYMENT, cast, person_of
+from tests.simulation.cast import cast, person_of
 from tests.simulation.environment import Environment
 from tests.simulation.nodes import ClientNode, NodeDown, ServerNode
+from tests.support.pki import DEPLOYMENT
 from tests.support.virtual_loop import Seeded
 
 # What each input needs besides; the texts and the challenge are worthless.
@@ -41,7 +42,11 @@ _NEXT_OF_DESK = {
     State.READ_BACK: Input.CONFIRM,
     State.CONFIRMED: Input.RECALL,
 }
-_NEXT_OF_PLANT = {State.DELIVERED: Input.REFUSE, State.CONFIRMED: Input.BEGIN, State.EXECUTING: Input.COMPLETE}
+_NEXT_OF_PLANT = {
+    State.DELIVERED: Input.REFUSE,
+    State.CONFIRMED: Input.BEGIN,
+    State.EXECUTING: Input.COMPLETE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class Target:
 
 
 class Hostile:
-    """`forged`: event hashes that nobody may take. `replayed`: (station, hash) of true ones that it repeats."""
+    """`forged`: event hashes that nobody may take. `replayed`: (station, hash) of true ones said again."""
 
     def __init__(
         self, env: Environment, headquarters: ServerNode, center: ServerNode, clients: Sequence[ClientNode]

@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from protocol.journal.batch import Notice
 from protocol.journal.verify import LedgerFault, VerifiedLedger, compare_ledgers, verify_open_ledger
-from protocol.lifecycle import OFF_CHAIN, Input, State
+from protocol.lifecycle import OFF_CHAIN, State
 from protocol.record import OrderRecord
 from tests.simulation.audit import Line, audit
-from tests.simulation.cast import CENTER, DEPLOYMENT, HQ, cast
+from tests.simulation.cast import CENTER, HQ, cast
 from tests.simulation.equipment import Execution
 from tests.simulation.nodes import Node
 from tests.simulation.world import Result, World
+from tests.support.pki import DEPLOYMENT
 
 
 
@@ -38,7 +40,7 @@ def broken(result: Result) -> list[str]:
     found += _nothing_forged(world, ledgers)
     found += _only_what_may_be_executed(world)
     found += _terms_only_grow(world)
-    found += _plants_are_lost_once(world, ledgers[HQ])
+    found += _plants_are_lost_once(world)
     return found
 
 
@@ -144,14 +146,13 @@ def _check_execution(execution: Execution, lines: list[Line]) -> Iterable[str]:
 def _terms_only_grow(world: World) -> Iterable[str]:
     for node in world.nodes.values():
         for key, terms in node.disk.terms.items():
-            if any(later <= earlier for earlier, later in zip(terms, terms[1:], strict=False)):
+            if any(later <= earlier for earlier, later in pairwise(terms)):
                 yield f"the {key} of {node.name} went {terms}"
 
 
-def _plants_are_lost_once(world: World, top: VerifiedLedger) -> Iterable[str]:
-    """To be lost again a plant must first be silent again for as long as the rules say."""
-    for order, record in top.orders.items():
-        most = 2 + world.lasted * 1000 / world.env.plan.rules.lost_after_ms
-        lost = sum(event.event.input is Input.LOSE for event in record.events)
-        if lost > most:
-            yield f"the plant of {order} was lost {lost} times in {world.lasted:.0f} s"
+def _plants_are_lost_once(world: World) -> Iterable[str]:
+    """To be lost again a plant must first have been silent again for as long as the rules say."""
+    patience = world.env.plan.rules.lost_after_ms / 1000
+    for order, times in world.env.lost_at.items():
+        if any(later - earlier < patience for earlier, later in pairwise(times)):
+            yield f"the plant of {order} was lost again and again: {times}"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 from unittest.mock import patch
 
@@ -115,16 +116,26 @@ def forgets_the_term() -> Iterator[None]:
         yield
 
 
-MUTATIONS: dict[str, Callable[[], AbstractContextManager[None]]] = {
-    mutation.__name__: mutation
-    for mutation in (
-        tells_before_it_is_durable,
-        takes_items_twice,
-        begins_unconfirmed,
-        forgets_on_send,
-        believes_every_signature,
-        grants_serve_anything,
-        begins_too_late,
-        forgets_the_term,
-    )
-}
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A defect, and a part of what the invariants must say about it."""
+
+    apply: Callable[[], AbstractContextManager[None]]
+    breaks: str
+
+    @property
+    def name(self) -> str:
+        """What the defect does."""
+        return self.apply.__name__
+
+
+MUTATIONS = (
+    Mutation(tells_before_it_is_durable, "a journal was replaced or restored"),
+    Mutation(takes_items_twice, "is refused, which is taken"),
+    Mutation(begins_unconfirmed, "was executed unconfirmed"),
+    Mutation(forgets_on_send, "a journal was replaced or restored"),
+    Mutation(believes_every_signature, "took a forged event"),
+    Mutation(grants_serve_anything, "took a forged event"),
+    Mutation(begins_too_late, "begin after its validity"),
+    Mutation(forgets_the_term, "the granted term of"),
+)

@@ -17,17 +17,19 @@ from dispatch_server.server import Ports, Server
 from protocol.aio.listener import Listener
 from protocol.aio.node import every
 from protocol.aio.ports import Stream
-from protocol.aio.station import Policy, Station, Work
+from protocol.aio.station import Policy, Station
 from protocol.handshake import Local
 from protocol.keys import SigningKey
+from protocol.lifecycle import Input
 from protocol.messages import Sample
 from protocol.record import OrderRecord
-from tests.simulation.cast import CENTER, DEPLOYMENT, EPOCH_MS, HQ, StandIn, cast
+from tests.simulation.cast import CENTER, EPOCH_MS, HQ, StandIn, cast
 from tests.simulation.disk import Disk, DiskWriter
 from tests.simulation.environment import Environment
 from tests.simulation.people import CODE, SimulatedPeople, Store, password_of
 from tests.simulation.trace import WHERE
 from tests.support.memory_network import MemoryStream
+from tests.support.pki import DEPLOYMENT
 from tests.support.virtual_loop import Seeded
 
 _CLIENT_TICK = 1.0  # s
@@ -119,7 +121,7 @@ class Node:
 
     def _spawn(self, action: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
         token = WHERE.set(self.name)
-        task = asyncio.get_running_loop().create_task(action, name=f"{self.name}: {action.__qualname__}")
+        task = asyncio.get_running_loop().create_task(action, name=self.name)
         WHERE.reset(token)
         self._tasks[task] = None
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
@@ -151,6 +153,8 @@ class Node:
 
     def _on_order(self, record: OrderRecord) -> None:
         event = record.events[-1].event
+        if event.input is Input.LOSE and self.name == HQ:
+            self.env.lost_at.setdefault(record.order, []).append(asyncio.get_running_loop().time())
         self.env.trace.note(f"{record.order} {event.input.value} -> {record.state.value}", self.name)
 
     def _serve(self, listener: Listener) -> None:

@@ -1,6 +1,8 @@
-"""Virtual operators: they read back (rightly or not), wait for the confirmation or do not, begin, complete."""
+"""Virtual operators: they read back (rightly or not), wait for the confirmation or not, begin, complete."""
 
 import asyncio
+
+from typing_extensions import override
 
 from protocol.lifecycle import State
 from protocol.record import OrderRecord
@@ -19,6 +21,7 @@ class Operator(Person):
         super().__init__(node, equipment)
         self._plant_node = node
 
+    @override
     async def look_and_act(self) -> None:
         """Go on with what is open, in the order in which it came."""
         for record in tuple(self.client().station.orders.values()):

@@ -1,4 +1,4 @@
-"""What a seed means: who is there, how patient everybody is, how rough it gets. Drawn once, before the run."""
+"""What a seed means: who is there, how patient everybody is, how rough it gets. Drawn before the run."""
 
 import random
 from dataclasses import dataclass
@@ -17,8 +17,11 @@ _SESSIONS_MS = (40_000, 12 * 3_600_000)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. Times in s, but where the name says ms; `faults`: how many strike; `aimed`: see faults.py;
-    `fsync`: least and most; `is_tight`: with limits so small that windows, rekeying and forgetting all occur."""
+    """One run. Times in s, but where the name says ms.
+
+    `faults`: how many strike at random; `aimed`: the share of commits at which one is aimed; `fsync`: least and
+    most; `is_tight`: with limits so small that windows, rekeying and forgetting all occur.
+    """
 
     seed: int
     desks: tuple[str, ...]

@@ -21,7 +21,7 @@ WHERE: ContextVar[str] = ContextVar("where", default="world")
 
 
 class Trace:
-    """`lines` in the order of virtual time; `counts` of what must not stay untested; `faults` found on the way."""
+    """`lines` in the order of time; `counts` of what must not stay untested; `faults` found on the way."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

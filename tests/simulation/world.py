@@ -47,7 +47,6 @@ class World:
         self.nodes: dict[str, Node] = {node.name: node for node in nodes}
         self.faults = Faults(self.env, self.nodes)
         self.hostile = Hostile(self.env, self.headquarters, self.center, self.clients)
-        self.lasted = 0.0  # s of virtual time
         self.people: list[Person] = [
             *(Dispatcher(desk, self.equipment, drawn.plants, drawn.orders) for desk in self.desks),
             *(Operator(plant, self.equipment) for plant in self.plants),
@@ -70,7 +69,6 @@ class World:
             work.cancel()
         await asyncio.wait(people)
         await self._settle()
-        self.lasted = asyncio.get_running_loop().time()
         self.env.trace.faults.extend(self._unsettled())
         for node in self.nodes.values():
             node.crash()
@@ -85,7 +83,9 @@ class World:
 
     async def _settle(self) -> None:
         end = self.env.plan.rough_for + _LATEST
-        while self._unsettled() and asyncio.get_running_loop().time() < end:
+        while asyncio.get_running_loop().time() < end:
+            if not self._unsettled():
+                return
             await asyncio.sleep(_LOOK)
 
     def _unsettled(self) -> list[str]:

@@ -83,7 +83,8 @@ class _Pipe:
             self._lost += size
             return
         loop = asyncio.get_running_loop()
-        self._latest = max(self._latest, loop.time() + self._link.draw_latency())
+        # Strictly later, if only by the last bit: timers of the same instant would fire in any order.
+        self._latest = max(math.nextafter(self._latest, math.inf), loop.time() + self._link.draw_latency())
         self._flight.append((loop.call_at(self._latest, self._land), deliver, size))
         self._flying += size
 
@@ -96,10 +97,6 @@ class _Pipe:
         self._flying = 0
 
     def _land(self) -> None:
-        # Timers of the same instant fire in any order: what lands is always the oldest, so of what was lost
-        # in that instant a timer may be left over.
-        if not self._flight:
-            return
         _, deliver, size = self._flight.popleft()
         self._flying -= size
         deliver()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protocol.aio.station import Policy, Station, Work
+from protocol.handshake import Local
 from protocol.items import EventItem, Item, RefusalItem, decode_item, event_item
 from protocol.journal.batch import Batch, Notice, OrderRow
 from protocol.journal.file import JournalError, JournalFile
@@ -14,9 +15,9 @@ from protocol.lifecycle import Input
 from protocol.models import decode_as
 from protocol.orders import EVENTS, SignableEvent, SignedEvent, VerifiedEvent
 from protocol.record import OrderRecord
-from tests.protocol.links import local
+from tests.protocol.links import XorStandIn
 from tests.protocol.parties import TRUST
-from tests.support.pki import NOW_MS
+from tests.support.pki import DEPLOYMENT, NOW_MS
 
 
 class Clock:
@@ -115,20 +116,21 @@ class Node:
         self.key = key
         self.trust = trust
         self.clock = clock or Clock()
-        self.file = JournalFile.open(":memory:", key, bytes(16))
+        self.file = JournalFile.open(":memory:", key)
         self.restart()
 
     def restart(self) -> Station:
         """What a new process finds: only what is in the journal."""
         self.writer = ImmediateWriter(JournalFile(self.file._db, self.key))
         loaded = self.writer.file.load()
-        self.station = Station(local(self.key), self.trust, self.writer, loaded, self.clock)
+        local = Local(key=self.key, deployment=DEPLOYMENT, boot=bytes(16), inner=XorStandIn)
+        self.station = Station(local, self.trust, self.writer, loaded, self.clock)
         self._seen = 0
         return self.station
 
     async def take(self, policy: Policy, peer: str, *items: Item) -> Decision:
         """Let `peer` send items in one frame, and tell what was decided."""
-        first = self.station.inbox(peer).received + 1
+        first = self.station.inbox(peer).received.cursor + 1
         numbered = [(first + index, item.encode()) for index, item in enumerate(items)]
         await self.station.take(peer, numbered, policy)
         return self.decision()

@@ -183,6 +183,19 @@ def test_bytes_that_reach_a_closed_end_reset_the_writer() -> None:
     run(main())
 
 
+def test_many_chunks_that_reach_a_closed_end_in_the_same_instant_reset_the_writer_once() -> None:
+    async def main() -> None:
+        near, far = await pair(network(latency=(0.5, 0.5)))
+        far.close()
+        for number in range(200):
+            near.write(bytes([number]))
+        await asyncio.sleep(FOREVER)
+        with pytest.raises(ConnectionResetError):
+            await near.drain()
+
+    run(main())
+
+
 def test_bytes_that_reach_a_closed_end_end_its_wait_closed() -> None:
     async def main() -> None:
         near, far = await pair(network())

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 from dispatch_client.client import Client, Login
 from dispatch_client.desk import Desk
 from dispatch_client.plant import Plant
@@ -34,12 +36,21 @@ class Willing:
         """Nothing is objected to."""
 
 
+class RunningClock(Clock):
+    """It goes on by a millisecond whenever somebody looks at it."""
+
+    @override
+    def __call__(self) -> int:
+        self.ms += 1
+        return self.ms
+
+
 class Place:
     """One node with the policy of its present life."""
 
     def __init__(self, key: SigningKey, skew_s: int, trust: TrustStore, make: "Callable[[Node], Policy]") -> None:
         self.name = key.certificate.name
-        self.node = Node(key, trust=trust, clock=Clock(NOW_MS + skew_s * 1000))
+        self.node = Node(key, trust=trust, clock=RunningClock(NOW_MS + skew_s * 1000))
         self._make = make
         self.policy = make(self.node)
 
@@ -149,16 +160,16 @@ class Grid:
         """Carry at most `count` items, of which up to `again` were taken before; tells how many were left."""
         outbox = self.places[sender].node.station.outbox(receiver)
         station = self.places[receiver].node.station
-        start = max(outbox.acknowledged, station.inbox(sender).received - again)
+        start = max(outbox.acknowledged, station.inbox(sender).received.cursor - again)
         items = outbox.after(start, count)
         self.run(station.take(sender, items, self.places[receiver].policy))
         if acknowledge:
-            self.run(self._acknowledge(sender, receiver, station.inbox(sender).durable))
-        return outbox.last - station.inbox(sender).received
+            self.run(self._acknowledge(sender, receiver, station.inbox(sender).durable.cursor))
+        return outbox.last - station.inbox(sender).received.cursor
 
     async def _acknowledge(self, sender: str, receiver: str, cursor: int) -> None:
-        self.places[sender].node.station.acknowledged(receiver, cursor)
         self.places[sender].node.station.outbox(receiver).acknowledge(cursor)
+        self.places[sender].node.station.acknowledged(receiver)
         await asyncio.sleep(0)
 
     def settle(self) -> None:
@@ -176,7 +187,7 @@ class Grid:
 
     def record(self, name: str, order: str) -> OrderRecord | None:
         """An order as one node knows it."""
-        return self.places[name].node.station.orders.get(order)
+        return self.run(self.places[name].node.station.find(order))
 
     def chain(self, name: str, order: str) -> list[Input]:
         """What is on an order's chain at one node."""

@@ -1,13 +1,22 @@
 """Ledger files as stations write them, and what somebody does to one who wants it to say something else."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from protocol.journal.batch import Batch, Entry, Head, Notice, OrderRow
 from protocol.journal.file import CHECKPOINT_DOMAIN, JournalFile, checkpoint_bytes, entry_hash
-from protocol.journal.verify import EVENT, PEER_CHECKPOINT, VerifiedLedger, verify_ledger, verify_open_ledger
+from protocol.journal.verify import (
+    EVENT,
+    PEER_CHECKPOINT,
+    LedgerFault,
+    VerifiedLedger,
+    verify_ledger,
+    verify_open_ledger,
+)
 from protocol.keys import SigningKey
 from protocol.lifecycle import State
 from protocol.orders import VerifiedEvent
@@ -15,7 +24,6 @@ from protocol.record import OrderRecord
 from tests.protocol.parties import HQ, PLANT, TRUST, Chain
 from tests.support.pki import DEPLOYMENT, NOW_MS
 
-JOURNAL_ID = b"j" * 16
 EVERYDAY = 12  # entries of `everyday`
 IN_MEMORY = Path("ledger in memory")
 
@@ -79,7 +87,7 @@ def write_ledger(path: Path, batches: Iterable[Batch], key: SigningKey = PLANT) 
 @contextmanager
 def open_journal(path: Path | str, key: SigningKey = PLANT) -> Iterator[JournalFile]:
     """A journal that is closed again."""
-    with closing(JournalFile.open(path, key, JOURNAL_ID)) as file:
+    with closing(JournalFile.open(path, key)) as file:
         yield file
 
 
@@ -154,3 +162,40 @@ def reseal(db: sqlite3.Connection, key: SigningKey = PLANT) -> None:
 def hq_ledger(path: Path, batches: Iterable[Batch]) -> VerifiedLedger:
     """A verified ledger of headquarters."""
     return verify(write_ledger(path, batches, HQ))
+
+
+# --- alterations ---
+
+Change = Callable[[sqlite3.Connection], object]
+SET_FIELD = {
+    "kind": "UPDATE ledger SET kind = ? WHERE entry = ?",
+    "subject": "UPDATE ledger SET subject = ? WHERE entry = ?",
+    "at_ms": "UPDATE ledger SET at_ms = ? WHERE entry = ?",
+    "body": "UPDATE ledger SET body = ? WHERE entry = ?",
+    "hash": "UPDATE ledger SET hash = ? WHERE entry = ?",
+}
+
+
+def sql(statement: str, *values: object) -> Change:
+    """A statement that must hit something."""
+
+    def run(db: sqlite3.Connection) -> None:
+        assert db.execute(statement, values).rowcount
+
+    return run
+
+
+def field(number: int, name: str, value: object) -> Change:
+    """Another value in one field of one entry."""
+    return sql(SET_FIELD[name], value, number)
+
+
+def fault_after(*changes: Change, ledger: bytes) -> LedgerFault:
+    """What is found after `changes` were made to a ledger."""
+    with in_memory(ledger) as db:
+        for change in changes:
+            change(db)
+        with pytest.raises(LedgerFault) as caught:
+            verify_memory(db)
+    assert caught.value.path == IN_MEMORY
+    return caught.value

@@ -10,8 +10,9 @@ from protocol.journal.batch import Batch, Head, Pending
 from protocol.journal.file import Loaded, PeerRow
 from protocol.lifecycle import Input
 from protocol.orders import VerifiedEvent
+from protocol.outbox import START, Mark
 from protocol.record import OrderRecord, apply
-from tests.protocol.journal.ledgers import JOURNAL_ID, event_batch, note
+from tests.protocol.journal.ledgers import event_batch, note
 from tests.protocol.parties import Chain, write
 
 PEERS = ("hq", "center-1")
@@ -67,10 +68,10 @@ def _history(order: str, way: Sequence[Input]) -> list[tuple[VerifiedEvent, Orde
 class Peer:
     """The delivery of one peer."""
 
-    received: int = 0
-    assigned: int = 0
-    acknowledged: int = 0
-    outgoing: dict[int, bytes] = field(default_factory=dict)
+    received: Mark = START
+    sent: Mark = START
+    acknowledged: Mark = START
+    outgoing: list[tuple[bytes, Mark]] = field(default_factory=list)
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Model:
     entries: int = 0
     peers: dict[str, Peer] = field(default_factory=dict)
     pending: dict[bytes, Pending] = field(default_factory=dict)
-    meta: dict[str, bytes] = field(default_factory=lambda: {"journal": JOURNAL_ID})
+    meta: dict[str, bytes] = field(default_factory=dict)
     reached: dict[int, int] = field(default_factory=dict)
     intended: int = 0
 
@@ -138,15 +139,13 @@ class Model:
     def _deliver(self, batch: Batch, what: str, name: str, data: bytes) -> None:
         peer = self.peers.get(name, Peer())
         if what == "send":
-            peer.assigned += 1
-            peer.outgoing[peer.assigned] = data
-            batch.outgoing.append((name, peer.assigned, data))
+            peer.sent = peer.sent.then(data)
+            peer.outgoing.append((data, peer.sent))
+            batch.outgoing.append((name, peer.sent.cursor, data))
         elif what == "take":
-            peer.received += 1
-            batch.received[name] = peer.received
+            peer.received = batch.received[name] = peer.received.then(data)
         elif peer.outgoing:
-            peer.acknowledged = next(iter(peer.outgoing))
-            del peer.outgoing[peer.acknowledged]
+            _, peer.acknowledged = peer.outgoing.pop(0)
             batch.acknowledged[name] = peer.acknowledged
         else:
             return
@@ -158,7 +157,7 @@ class Model:
             head=Head(self.entries, head.hash),
             meta=self.meta,
             peers={
-                name: PeerRow(peer.received, peer.assigned, peer.acknowledged, tuple(peer.outgoing.items()))
+                name: PeerRow(peer.received, peer.acknowledged, tuple(item for item, _ in peer.outgoing))
                 for name, peer in self.peers.items()
             },
             pending=tuple(self.pending.values()),

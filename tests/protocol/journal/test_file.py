@@ -9,9 +9,9 @@ import pytest
 from protocol.journal.batch import Batch, Entry, Head, OrderRow, Pending
 from protocol.journal.file import SCHEMA_VERSION, JournalError, JournalFile, entry_hash
 from protocol.lifecycle import Input, State
+from protocol.outbox import Mark
 from tests.protocol.journal.ledgers import (
     EVERYDAY,
-    JOURNAL_ID,
     event_batch,
     everyday,
     note,
@@ -40,7 +40,7 @@ def test_a_new_journal_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     finally:
         os.umask(previous)
-    assert modes == {"journal": 0o600, "journal-wal": 0o600, "journal-shm": 0o600}
+    assert modes == dict.fromkeys(("journal", "journal.lock", "journal-wal", "journal-shm"), 0o600)
 
 
 def test_a_commit_that_returned_is_on_the_disk(tmp_path: Path) -> None:
@@ -52,13 +52,6 @@ def test_a_commit_that_returned_is_on_the_disk(tmp_path: Path) -> None:
     assert pragmas == ["wal", full]
 
 
-def test_the_identity_of_a_journal_is_given_once(tmp_path: Path) -> None:
-    with open_journal(tmp_path / "journal") as file:
-        assert file.load().meta == {"journal": JOURNAL_ID}
-    with closing(JournalFile.open(tmp_path / "journal", PLANT, b"x" * 16)) as file:
-        assert file.load().meta == {"journal": JOURNAL_ID}
-
-
 @pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, SCHEMA_VERSION - 2])
 def test_a_journal_of_another_schema_is_refused_and_left_as_it_is(tmp_path: Path, version: int) -> None:
     path = write_ledger(tmp_path / "journal", [notes("one")])
@@ -66,7 +59,7 @@ def test_a_journal_of_another_schema_is_refused_and_left_as_it_is(tmp_path: Path
         db.execute(f"PRAGMA user_version = {version}")
     before = path.read_bytes()
     with pytest.raises(JournalError, match=f"schema {version}, this program needs {SCHEMA_VERSION}"):
-        JournalFile.open(path, PLANT, JOURNAL_ID)
+        JournalFile.open(path, PLANT)
     assert path.read_bytes() == before
 
 
@@ -74,7 +67,7 @@ def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path: Path) 
     path = tmp_path / "journal"
     path.write_bytes(b"an important letter" * 100)
     with pytest.raises(JournalError, match="is not usable: file is not a database"):
-        JournalFile.open(path, PLANT, JOURNAL_ID)
+        JournalFile.open(path, PLANT)
     assert path.read_bytes() == b"an important letter" * 100
 
 
@@ -83,22 +76,33 @@ def test_a_journal_that_lost_its_ledger_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     with pytest.raises(JournalError, match="is not usable: no such table"):
-        JournalFile.open(path, PLANT, JOURNAL_ID)
+        JournalFile.open(path, PLANT)
 
 
 @pytest.mark.parametrize("place", ["no such folder/journal", "a folder"])
 def test_a_place_where_no_journal_can_be_is_refused(tmp_path: Path, place: str) -> None:
     (tmp_path / "a folder").mkdir()
     with pytest.raises(JournalError, match="cannot be opened"):
-        JournalFile.open(tmp_path / place, PLANT, JOURNAL_ID)
+        JournalFile.open(tmp_path / place, PLANT)
 
 
-def test_two_programs_on_one_journal_cannot_both_write(tmp_path: Path) -> None:
-    with open_journal(tmp_path / "journal") as first, open_journal(tmp_path / "journal") as second:
+def test_a_second_program_on_a_journal_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "journal") as first:
+        with pytest.raises(JournalError, match="is in use: stop the program that runs on it already"):
+            JournalFile.open(tmp_path / "journal", PLANT)
         first.write([notes("first")])
-        with pytest.raises(JournalError, match="cannot be written"):
-            second.write([notes("second")])
-    assert verify(tmp_path / "journal").head.entry == 1
+    with open_journal(tmp_path / "journal") as second:
+        second.write([notes("second")])
+    assert verify(tmp_path / "journal").head.entry == 2
+
+
+def test_a_journal_that_could_not_be_opened_is_not_kept_in_use(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_bytes(b"no database at all" * 10)
+    with pytest.raises(JournalError, match="not usable"):
+        JournalFile.open(tmp_path / "journal", PLANT)
+    (tmp_path / "journal").unlink()
+    with open_journal(tmp_path / "journal") as file:
+        assert file.head == Head()
 
 
 # --- writing ---
@@ -132,7 +136,7 @@ def test_batches_of_one_write_are_all_there_or_none(tmp_path: Path) -> None:
     [
         Batch(entries=[note("k" * 70_000, "plant-1")]),
         Batch(entries=[note("\ud800", "plant-1")]),
-        Batch(received={"hq": 1 << 63}),
+        Batch(received={"hq": Mark(1 << 63)}),
     ],
     ids=["too long", "not to be encoded", "too large"],
 )

@@ -17,7 +17,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(DECISIONS, min_size=1, max_size=3))
 def test_a_reopened_journal_gives_exactly_what_was_committed(lives: list[list[Decision]]) -> None:
     model = Model()
@@ -38,7 +38,7 @@ def test_a_new_journal_knows_nothing() -> None:
         assert file.load() == Model().loaded(Head())
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(DECISIONS, st.data())
 def test_what_was_not_committed_was_never_there(decisions: list[Decision], data: st.DataObject) -> None:
     """The write-ahead log ends anywhere, as after a power cut: whole commits are left, the oldest ones."""

@@ -1,0 +1,196 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatch_server.config import (
+    ZONE,
+    LinkSettings,
+    ServerSettings,
+    check_directions,
+    load_server_settings,
+    refusals,
+    routes_of,
+)
+from protocol.errors import ConfigurationRefused
+from protocol.keys import NODE_ROLES, Role
+from protocol.settings import resolve
+from tests.dispatch_server.support import CENTER, HQ, write_config
+
+
+def link(node: str, role: str, *serves: str) -> str:
+    names = ", ".join(f'"{name}"' for name in serves)
+    return f'[[links]]\nnode = "{node}"\nrole = "{role}"\nhost = "192.0.2.99"\nserves = [{names}]\n'
+
+
+def refused(path: Path) -> ConfigurationRefused:
+    with pytest.raises(ConfigurationRefused) as caught:
+        load_server_settings(path)
+    return caught.value
+
+
+def test_headquarters_and_center_load_with_their_defaults(tmp_path: Path) -> None:
+    hq = load_server_settings(write_config(tmp_path, HQ))
+    assert (hq.timers.poll_interval_ms, hq.timers.hold_ms) == (5_000, 4_800)
+    assert [made.port for made in hq.links] == [20_880] * 3
+    center = load_server_settings(write_config(tmp_path, CENTER))
+    assert center.listen is not None
+    assert (center.listen.superior, center.listen.port) == ("hq", 20_880)
+
+
+@pytest.mark.parametrize(
+    ("text", "node", "role"),
+    [
+        (HQ, "other-hq", "hq"),
+        (CENTER, "main", "hq"),
+        (CENTER, "north", "center"),
+    ],
+)
+def test_an_upward_or_level_link_is_refused(tmp_path: Path, text: str, node: str, role: str) -> None:
+    error = refused(write_config(tmp_path, text + link(node, role)))
+    assert node in error.where
+    assert "only a superior opens connections" in error.reason
+    assert "superior" in error.remedy
+
+
+@pytest.mark.parametrize("role", ["dispatcher", "supervisor", "operator", "server", ""])
+def test_only_nodes_can_be_dialled(tmp_path: Path, role: str) -> None:
+    path = write_config(tmp_path, HQ + link("x", role))
+    if role in {"dispatcher", "supervisor", "operator"}:
+        assert "is a person" in refused(path).reason
+    else:
+        assert "links.3.role" in refused(path).where
+
+
+def test_headquarters_that_listens_is_refused(tmp_path: Path) -> None:
+    error = refused(write_config(tmp_path, HQ + '[listen]\nsuperior = "heaven"\n'))
+    assert error.where.endswith(": listen")
+    assert error.remedy == "Remove [listen]"
+
+
+def test_a_center_that_does_not_listen_is_refused(tmp_path: Path) -> None:
+    error = refused(write_config(tmp_path, CENTER, '[listen]\nsuperior = "hq"\n', ""))
+    assert error.where.endswith(": listen")
+    assert "waits for its superior" in error.reason
+
+
+@pytest.mark.parametrize("superior", ["plant-b", "south"])
+def test_a_node_that_is_superior_and_subordinate_at_once_is_refused(tmp_path: Path, superior: str) -> None:
+    error = refused(write_config(tmp_path, CENTER, 'superior = "hq"', f'superior = "{superior}"'))
+    assert "superior and subordinate at once" in error.reason
+    assert superior in error.where
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        link("plant-a", "plant"),
+        link("plant-b", "plant"),
+        link("hq", "plant"),
+        link("north", "center", "plant-a"),
+        link("north", "center", "plant-b"),
+        link("north", "center", "plant-c", "plant-c"),
+        link("north", "center", "north"),
+        link("north", "center", "hq"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path, more: str) -> None:
+    error = refused(write_config(tmp_path, HQ + more))
+    assert "named 2 times" in error.reason
+    assert "one way" in error.remedy
+
+
+@pytest.mark.parametrize("role", ["desk", "plant"])
+def test_only_a_center_serves_others(tmp_path: Path, role: str) -> None:
+    error = refused(write_config(tmp_path, HQ + link("x", role, "plant-c")))
+    assert "only a center serves" in error.reason
+
+
+def test_a_hold_that_is_longer_than_the_interval_is_refused(tmp_path: Path) -> None:
+    timers = "[timers]\npoll_interval_ms = 1000\nhold_ms = 1001\n"
+    assert "longer than poll_interval_ms" in refused(write_config(tmp_path, HQ + timers)).reason
+    same = "[timers]\npoll_interval_ms = 1000\nhold_ms = 1000\n"
+    load_server_settings(write_config(tmp_path, HQ + same))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[timers]\npoll_interval_ms = 5001\n", "timers.poll_interval_ms"),
+        ("[timers]\npoll_interval_ms = 19\n", "timers.poll_interval_ms"),
+        ("[timers]\nhold_ms = -1\n", "timers.hold_ms"),
+        ("[timers]\npoll = 5\n", "timers.poll"),
+        ("[orders]\nanswer_within_s = 0\n", "orders.answer_within_s"),
+        ('[orders]\nrestricted_types = ["anything"]\n', "orders.restricted_types.0"),
+        ("[superior]\nhost = '192.0.2.1'\n", "superior"),
+        ("[log]\nlevel = 'loud'\n", "log.level"),
+        (link("x", "plant").replace("host", "hots"), "links.3.host"),
+        (link("Plant_X", "plant"), "links.3.node"),
+        (link("../x", "plant"), "links.3.node"),
+        ('[[links]]\nnode = "x"\nrole = "plant"\nhost = "h"\nport = 65536\n', "links.3.port"),
+    ],
+)
+def test_a_wrong_unknown_or_missing_setting_is_refused_by_its_place(
+    tmp_path: Path, text: str, place: str
+) -> None:
+    error = refused(write_config(tmp_path, HQ + text))
+    assert error.where.endswith(f"config.toml: {place}")
+    assert "README of configs/" in error.remedy
+
+
+def test_a_file_that_is_not_there_or_not_toml_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refused(tmp_path / "none.toml").reason
+    assert "is not TOML" in refused(write_config(tmp_path, "role =")).reason
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"\xff\xfe")
+    assert "is not TOML" in refused(path).reason
+    assert "cannot be read" in refused(tmp_path).reason
+
+
+def test_every_refusal_is_found_not_only_the_first(tmp_path: Path) -> None:
+    text = HQ + link("up", "hq") + link("plant-a", "plant", "plant-c") + '[listen]\nsuperior = "plant-a"\n'
+    settings = ServerSettings.model_validate(_tables(tmp_path, text))
+    reasons = [refusal.reason for refusal in refusals(settings, "here")]
+    assert len(reasons) == 5
+    with pytest.raises(ConfigurationRefused) as caught:
+        check_directions(settings, "here")
+    assert caught.value.reason == reasons[0]
+
+
+def _tables(folder: Path, text: str) -> object:
+    import tomllib
+
+    return tomllib.loads(write_config(folder, text).read_text("utf-8"))
+
+
+def test_a_center_leads_to_its_plants_and_a_desk_to_none() -> None:
+    links = [
+        LinkSettings(node="plant-a", role=Role.PLANT, host="h"),
+        LinkSettings(node="desk-1", role=Role.DESK, host="h"),
+        LinkSettings(node="south", role=Role.CENTER, host="h", serves=("plant-b", "plant-c")),
+    ]
+    assert routes_of(links) == {"plant-a": "plant-a", "plant-b": "south", "plant-c": "south"}
+
+
+@given(st.sampled_from(sorted(NODE_ROLES)), st.sampled_from(["hq", "center"]))
+def test_what_loads_never_leads_up_or_level(below: Role, own: str) -> None:
+    settings = ServerSettings.model_validate(
+        {
+            "role": own,
+            "node": "here",
+            "deployment": "d",
+            "journal": "j",
+            "control": "c",
+            "keys": {"authority": "a", "certificate": "c", "key": "k"},
+            "identity": {"store": "s", "key": "k"},
+            "links": [{"node": "there", "role": below, "host": "h"}],
+            "listen": {"superior": "above"} if own == "center" else None,
+        }
+    )
+    assert (not list(refusals(settings, "here"))) == (ZONE[below] < ZONE[Role(own)])
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    assert resolve(tmp_path, Path("keys/x")) == tmp_path / "keys" / "x"
+    assert resolve(tmp_path, Path("/etc/x")) == Path("/etc/x")
