@@ -113,8 +113,7 @@ class Client:
             # A recall that met a begun order is late, not suspect.
             kind = "late" if refusal.code is RefusalCode.STALE else "security"
             work.note(kind, peer, what="event not taken", code=refusal.code, why=refusal.detail)
-            if order := order_of(item):
-                self._say_where_we_stand(work, order)
+            self.on_not_taken(work, order_of(item))
             return
         self.on_recorded(work, record, verified)
 
@@ -130,6 +129,9 @@ class Client:
     def on_recorded(self, work: Work, record: OrderRecord, verified: VerifiedEvent) -> None:
         """Something that the station itself must answer to an event."""
 
+    def on_not_taken(self, work: Work, order: str) -> None:
+        """An event of headquarters was not taken."""
+
     def _on_refusal(self, work: Work, item: RefusalItem) -> None:
         work.settle(item.event)
         work.note("refused", item.order, event=item.event.hex(), code=item.code, why=item.detail)
@@ -143,10 +145,10 @@ class Client:
         if record:
             for event in record.after(item.head):
                 work.post(self.superior, event_item(event.signed, HEADQUARTERS))
-        self._say_where_we_stand(work, item.order)
+        self.say_where_we_stand(work, item.order)
 
-    def _say_where_we_stand(self, work: Work, order: str) -> None:
-        """Also unasked, when something was not taken: headquarters must not believe that it was."""
+    def say_where_we_stand(self, work: Work, order: str) -> None:
+        """Tell headquarters our end of an order's chain."""
         work.post(self.superior, answer_item(self.station.local.name, order, work.order(order)))
 
     def on_tick(self) -> Work | None:

@@ -152,6 +152,7 @@ class Commands:
 
     async def _show(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         record = await self._client.station.find(OrderArguments.model_validate(raw).order)
+        await self._client.station.settled()
         if record is None:
             raise CommandFailed("unknown-order", "there is no such order here: list the orders")
         return order_view(record, self._timeline)
@@ -169,6 +170,7 @@ class Commands:
             changed = self._changed
             record = await self._client.station.find(order)
             if record and record.state.value in states:
+                await self._client.station.settled()
                 return record
             await changed.wait()
 
@@ -229,7 +231,18 @@ def _desk_table(commands: Commands, desk: Desk) -> dict[str, Handler]:
         given = TextArguments.model_validate(raw)
         return _outcome(await desk.cancel(given.order, given.text, _PATIENCE))
 
-    return {"draft": draft, "issue": issue, "reissue": reissue, "confirm": confirm, "cancel": cancel}
+    async def settle(raw: Mapping[str, Any]) -> dict[str, Any]:
+        given = TextArguments.model_validate(raw)
+        return _outcome(await desk.settle(given.order, given.text, _PATIENCE))
+
+    return {
+        "draft": draft,
+        "issue": issue,
+        "reissue": reissue,
+        "confirm": confirm,
+        "cancel": cancel,
+        "settle": settle,
+    }
 
 
 def _plant_table(plant: Plant) -> dict[str, Handler]:

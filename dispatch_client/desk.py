@@ -61,3 +61,8 @@ class Desk(Client):
         record = self.order(order)
         given = Input.RECALL if CUSTODY[record.state] is Custody.PLANT else Input.CANCEL
         return await self.propose(self.compose(record, given, reason=reason), record, patience)
+
+    async def settle(self, order: str, reason: str, patience: float) -> Outcome:
+        """End a failed order once it is clear what becomes of its equipment, which it holds until then."""
+        record = self.order(order)
+        return await self.propose(self.compose(record, Input.SETTLE, reason=reason), record, patience)

@@ -38,6 +38,12 @@ class Plant(Client):
             self.station.check_still_valid(verified.signer)
 
     @override
+    def on_not_taken(self, work: Work, order: str) -> None:
+        """Headquarters must not believe that we have what we refused."""
+        if order:
+            self.say_where_we_stand(work, order)
+
+    @override
     def on_recorded(self, work: Work, record: OrderRecord, verified: VerifiedEvent) -> None:
         """Say that an order is durable here; give a recalled order up unless it has begun."""
         if verified.event.input is Input.ACCEPT:

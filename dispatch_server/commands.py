@@ -92,6 +92,7 @@ class Commands:
 
     async def _show(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         record = await self._server.station.find(ShowArguments.model_validate(raw).order)
+        await self._server.station.settled()
         if record is None:
             raise CommandFailed("unknown-order", "there is no such order here: list the orders")
         return order_view(record, self._timeline)

@@ -26,7 +26,7 @@ class LinkSettings(Settings):
 
     node: Name
     role: Annotated[Role, Field(strict=False)]
-    host: str
+    host: Annotated[str, Field(min_length=1)]
     port: Port = 20_880
     serves: tuple[Name, ...] = ()
 
@@ -92,7 +92,13 @@ def refusals(settings: ServerSettings, where: str) -> Iterator[ConfigurationRefu
     """Everything that must not be so."""
     own = Role(settings.role)
     for link in settings.links:
-        if ZONE[link.role] >= ZONE[own]:
+        if link.role not in ZONE:
+            yield ConfigurationRefused(
+                f"{where}: links: {link.node}",
+                f"a {link.role.value} is a person, not a node",
+                "Name the desk or plant where the person works",
+            )
+        elif ZONE[link.role] >= ZONE[own]:
             yield ConfigurationRefused(
                 f"{where}: links: {link.node}",
                 f"a {own.value} may not dial a {link.role.value}: only a superior opens connections",

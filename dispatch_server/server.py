@@ -14,9 +14,9 @@ from dispatch_server.awareness.watch import Awareness
 from dispatch_server.config import LinkSettings, routes_of
 from dispatch_server.links.backoff import Backoff
 from dispatch_server.links.dial import Dial, Link
+from dispatch_server.orders.admission import People as OrderPeople
 from dispatch_server.orders.checks import Rules
 from dispatch_server.orders.headquarters import Headquarters
-from dispatch_server.orders.headquarters import People as OrderPeople
 from dispatch_server.orders.relay import Relay
 from protocol.aio.listener import Listener
 from protocol.aio.node import every

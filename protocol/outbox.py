@@ -44,6 +44,7 @@ class Outbox:
         for item in pending:
             self.add(item)
         self.durable = self._last.cursor
+        self.sent = self._last.cursor  # the highest that may ever have left: a former run may have sent all
 
     def __len__(self) -> int:
         return len(self._items)
@@ -75,6 +76,10 @@ class Outbox:
         if cursor > self.last:
             raise LocalMisuse(f"cursor {cursor} was never assigned")
         self.durable = max(self.durable, cursor)
+
+    def mark_sent(self, cursor: int) -> None:
+        """All items up to `cursor` left in some session: from now on the peer may hold them."""
+        self.sent = max(self.sent, cursor)
 
     def check_mark(self, mark: Mark) -> None:
         """Raises PeerFault(CURSOR) unless the peer took exactly what was sent from here, up to there."""

@@ -117,9 +117,15 @@ class Session:
         return moved
 
     def _acknowledge(self, cursor: int) -> bool:
-        if cursor > self._sent:
-            raise PeerFault(WireCode.CURSOR, f"acknowledges {cursor}, sent was {self._sent}")
+        if cursor > self._outbox.sent:
+            raise PeerFault(WireCode.CURSOR, f"acknowledges {cursor}, sent was {self._outbox.sent}")
+        # What an earlier session sent may become durable at the peer when this one has begun.
+        self._sent = max(self._sent, cursor)
         return self._outbox.acknowledge(cursor)
+
+    def _mark_sent(self, cursor: int) -> None:
+        self._sent = cursor
+        self._outbox.mark_sent(cursor)
 
 
 def goodbye(code: WireCode, detail: str) -> bytes:

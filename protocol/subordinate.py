@@ -183,7 +183,7 @@ class SubordinateSession(Session):
     def _sealed_items(self, keys: Keys) -> tuple[UpwardItem, ...]:
         fitting = _fitting(self._outbox.after(self._sent, MAX_ITEMS_PER_REPORT), _ITEM_BUDGET)
         if fitting:
-            self._sent = fitting[-1][0]
+            self._mark_sent(fitting[-1][0])
         return tuple(UpwardItem(cursor=c, sealed=keys.up.seal(item, header(b"U", c))) for c, item in fitting)
 
     def _sealed_requests(self, keys: Keys) -> tuple[UpwardRequest, ...]:

@@ -115,7 +115,7 @@ class SuperiorSession(Session):
         for cursor, item in self._outbox.after(self._sent, window):
             sealed = self._keys.down.seal(item, header(b"D", cursor))
             self._send(Kind.DELIVER, Deliver(cursor=cursor, sealed=sealed))
-            self._sent = cursor
+            self._mark_sent(cursor)
         if self._outstanding:
             if now >= self._polled_at + self._timers.silence:
                 raise LinkLost(WireCode.SILENT, f"no answer for {self._timers.silence:g} s")

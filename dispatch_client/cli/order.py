@@ -117,6 +117,19 @@ def cancel(
     connect(config, lang, as_json=as_json).act("cancel", order=order, text=reason)
 
 
+@app.command()
+def settle(
+    order: OrderArgument,
+    config: ConfigOption,
+    *,
+    reason: ReasonOption,
+    as_json: JsonOption = False,
+    lang: LanguageOption = None,
+) -> None:
+    """End a failed order once it is clear what becomes of its equipment, which it holds until then."""
+    connect(config, lang, as_json=as_json).act("settle", order=order, text=reason)
+
+
 @app.command(name="show")
 def show_order(
     order: OrderArgument, config: ConfigOption, *, as_json: JsonOption = False, lang: LanguageOption = None

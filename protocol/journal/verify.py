@@ -68,9 +68,9 @@ def verify_ledger(
 
     Raises LedgerFault at the first thing that does not hold.
     """
-    if not path.is_file():
-        raise LedgerFault(path, 0, "there is no such file")
     try:
+        if not path.is_file():
+            raise LedgerFault(path, 0, "there is no such file")
         db = sqlite3.connect(_read_only(path), uri=True, isolation_level=None)
         try:
             db.text_factory = _text
@@ -78,7 +78,7 @@ def verify_ledger(
             ledger = verify_open_ledger(path, db, trust, deployment)
         finally:
             db.close()
-    except sqlite3.DatabaseError as error:
+    except (OSError, sqlite3.DatabaseError) as error:
         raise LedgerFault(path, 0, f"it cannot be read ({error})") from None
     if node is not None and ledger.node != node:
         raise LedgerFault(
@@ -90,7 +90,8 @@ def verify_ledger(
 def _read_only(path: Path) -> str:
     """SQLite wants to make two files beside one in WAL mode. In a folder where it cannot, nobody writes."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    is_still = not Path(f"{path}-wal").exists() and not os.access(path.parent, os.W_OK)
+    is_frozen = not os.access(path.parent, os.W_OK, effective_ids=True)
+    is_still = is_frozen and not Path(f"{path}-wal").exists()
     return f"{uri}&immutable=1" if is_still else uri
 
 

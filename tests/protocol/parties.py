@@ -61,7 +61,8 @@ _CLASSES: dict[Input, type[SignableEvent]] = {
     Input.READ_BACK: ReadBack,
     Input.RECALLED: Recalled,
     **dict.fromkeys(
-        (Input.REJECT, Input.REFUSE, Input.CANCEL, Input.RECALL, Input.COMPLETE, Input.FAIL), Reasoned
+        (*(Input.REJECT, Input.REFUSE, Input.CANCEL, Input.RECALL, Input.COMPLETE, Input.FAIL), Input.SETTLE),
+        Reasoned,
     ),
 }
 

@@ -1,10 +1,12 @@
 """Hypothesis strategies for everything that has a wire form, read off the models themselves."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
+from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
 from protocol.models import Wire
@@ -39,12 +41,20 @@ def _plain(kind: type, metadata: Sequence[Any]) -> st.SearchStrategy[Any]:
     least, most = _lengths(metadata)
     pattern = _first(metadata, "pattern", None)
     if kind is str:
-        return st.from_regex(pattern, fullmatch=True) if pattern else st.text(min_size=least, max_size=most)
+        return st.from_regex(pattern, fullmatch=True) if pattern else _text(metadata, least, most)
     if kind is bytes:
         return st.binary(min_size=least, max_size=most)
     if kind is float:
         return st.floats(min_value=0, allow_infinity=False)
     return _whole(metadata) if kind is int else st.from_type(kind)
+
+
+def _text(metadata: Sequence[Any], least: int, most: int) -> st.SearchStrategy[str]:
+    checks = [m.func for m in metadata if isinstance(m, AfterValidator)]
+    if not checks:
+        return st.text(min_size=least, max_size=most)
+    seen = st.text(st.characters(categories=["L", "N", "P"]), min_size=least, max_size=most)
+    return seen.map(lambda text: unicodedata.normalize("NFC", text)).filter(lambda text: len(text) <= most)
 
 
 def _whole(metadata: Sequence[Any]) -> st.SearchStrategy[int]:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from protocol.errors import LocalMisuse, PeerFault, WireCode
 from protocol.frames import FrameReader, Kind, encode_frame
 from protocol.limits import MAX_HANDSHAKE_FRAME, MAX_SESSION_FRAME
-from protocol.messages import Poll
+from protocol.messages import LedgerHead, Poll
 
 ALL = frozenset(Kind)
 LIMITS = {
     Kind.HELLO: MAX_HANDSHAKE_FRAME,
     Kind.WELCOME: MAX_HANDSHAKE_FRAME,
-    Kind.POLL: 64,
+    Kind.POLL: 256,
     Kind.REPORT: MAX_SESSION_FRAME,
     Kind.DELIVER: MAX_SESSION_FRAME,
     Kind.REPLY: MAX_SESSION_FRAME,
@@ -77,7 +77,9 @@ def test_a_stranger_cannot_make_us_buffer_more_than_a_handshake_frame(kind: Kind
 
 def test_the_largest_poll_fits_its_frame() -> None:
     most = (1 << 63) - 1
-    encode_frame(Kind.POLL, Poll(seq=most, hold_ms=5_000, acknowledged=most).encode())
+    ledger = LedgerHead(entry=most, hash=bytes(32))
+    poll = Poll(seq=most, hold_ms=5_000, acknowledged=most, wall_ms=most, ledger=ledger)
+    encode_frame(Kind.POLL, poll.encode())
 
 
 def test_an_unfinished_frame_waits_for_its_rest() -> None:

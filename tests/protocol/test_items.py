@@ -14,6 +14,7 @@ from protocol.items import (
     AskItem,
     EventItem,
     RefusalItem,
+    answer_item,
     decode_item,
     event_item,
     order_of,
@@ -43,6 +44,7 @@ from protocol.messages import (
     Welcome,
 )
 from protocol.models import Wire
+from protocol.orders import GENESIS
 from protocol.requests import (
     BeginRequest,
     ChallengeReply,
@@ -57,7 +59,7 @@ from protocol.requests import (
     decode_reply,
     decode_request,
 )
-from tests.protocol.parties import write
+from tests.protocol.parties import Chain, write
 from tests.protocol.strategies import values
 
 ITEMS: list[type[Wire]] = [EventItem, RefusalItem, AskItem, AnswerItem]
@@ -107,6 +109,15 @@ def test_every_item_says_of_which_order_it_speaks() -> None:
     assert order_of(event.model_copy(update={"body": b"garbage"})) == ""
 
 
+def test_a_plant_answers_where_it_stands_with_an_order() -> None:
+    chain = Chain.at(State.CONFIRMED)
+    known = answer_item("plant-1", "o-1", chain.record)
+    assert (known.to, known.head, known.state) == (HEADQUARTERS, chain.record.head, State.CONFIRMED)
+    unknown = answer_item("plant-1", "o-2", None)
+    assert (unknown.order, unknown.head, unknown.state) == ("o-2", GENESIS, None)
+    assert decode_item(unknown.encode()) == unknown
+
+
 def test_the_largest_item_of_each_kind_can_be_sealed_into_a_frame() -> None:
     wide = "電" * 500
     largest: list[Wire] = [
@@ -142,9 +153,11 @@ GOOD: list[Wire] = [
         superior="hq",
         node="plant-1",
         term=1,
+        boot=bytes(16),
         poll_interval_ms=5_000,
         hold_ms=4_800,
         acknowledged=0,
+        digest=bytes(32),
         ephemeral=bytes(32),
         nonce=bytes(16),
     ),
@@ -152,14 +165,13 @@ GOOD: list[Wire] = [
         version=1,
         node="plant-1",
         role=Role.PLANT,
-        boot=bytes(16),
-        journal=bytes(16),
         acknowledged=0,
+        digest=bytes(32),
         hello=bytes(32),
         ephemeral=bytes(32),
         nonce=bytes(16),
     ),
-    Poll(seq=1, hold_ms=5_000, acknowledged=0),
+    Poll(seq=1, hold_ms=5_000, acknowledged=0, wall_ms=1, ledger=HEAD),
     SAMPLE,
     UpwardItem(cursor=1, sealed=bytes(16)),
     UpwardRequest(number=1, sealed=bytes(16)),
@@ -191,13 +203,16 @@ BAD: list[tuple[type[Wire], str, object]] = [
     (Hello, "ephemeral", bytes(31)),
     (Hello, "nonce", bytes(17)),
     (Welcome, "role", "king"),
-    (Welcome, "boot", bytes(15)),
-    (Welcome, "journal", b""),
+    (Hello, "boot", bytes(15)),
+    (Hello, "digest", bytes(31)),
+    (Welcome, "digest", b""),
     (Welcome, "acknowledged", -1),
     (Welcome, "hello", bytes(33)),
     (Poll, "seq", -1),
     (Poll, "hold_ms", 5_001),
     (Poll, "acknowledged", 1 << 63),
+    (Poll, "wall_ms", -1),
+    (Poll, "ledger", None),
     (Sample, "network_flow", -1.0),
     (Sample, "network_flow", float("inf")),
     (Sample, "network_flow", float("nan")),

@@ -218,6 +218,15 @@ def test_a_revoked_certificate_counts_only_for_what_was_before() -> None:
     assert trust.identify(OTHER_PLANT.certificate.der, NOW_MS) == OTHER_PLANT.certificate
 
 
+def test_history_is_judged_without_what_was_revoked_later() -> None:
+    history = AUTHORITY.trust(PLANT).for_history()
+    assert history.identify(PLANT.certificate.der, NOW_MS + DAY_MS) == PLANT.certificate
+    with pytest.raises(KeyRefused, match="not valid at this time"):
+        history.identify(PLANT.certificate.der, NOW_MS + 365 * DAY_MS)
+    with pytest.raises(KeyRefused, match="not issued by"):
+        history.identify(FOREIGN.key(Role.HQ, "hq").certificate.der, NOW_MS)
+
+
 def test_a_certificate_that_was_checked_before_is_checked_again_for_the_new_time() -> None:
     trust = AUTHORITY.trust()
     trust.identify(PLANT.certificate.der, NOW_MS)

@@ -15,6 +15,7 @@ from rich.pretty import pretty_repr
 from protocol import items, messages, orders, requests
 from protocol.errors import PeerFault, WireCode
 from protocol.models import Name, Wire, decode_as
+from protocol.orders import Step
 from protocol.requests import ProveRequest
 from tests.protocol.strategies import values
 
@@ -124,6 +125,30 @@ def test_what_is_not_the_message_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize("name", ["", "A", "a\n", "-a", "a_b", "a b", "é", "a" * 33])
 def test_a_name_is_short_lower_case_letters_digits_and_hyphens(name: str) -> None:
     assert refused(msgpack.packb(GOOD | {"name": name})) == "field 'name' is not acceptable"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("x" * 201, id="too long"),
+        pytest.param(" breaker 201", id="a space in front"),
+        pytest.param("breaker 201 ", id="a space behind"),
+        pytest.param("breaker\n201", id="a new line"),
+        pytest.param("breaker\u200b201", id="an invisible sign"),
+        pytest.param("breaker\u202e102", id="a sign that turns the direction"),
+        pytest.param("cafe\u0301", id="a letter in two parts"),
+        pytest.param("\u212b", id="another sign for the same letter"),
+    ],
+)
+def test_a_line_that_could_be_mistaken_for_another_is_refused(text: str) -> None:
+    with pytest.raises(PeerFault, match="'device' is not acceptable"):
+        Step.decode(msgpack.packb({"device": text, "action": "open"}))
+
+
+@pytest.mark.parametrize("text", ["断路器 201", "caf\u00e9", "x" * 200])
+def test_a_line_that_looks_like_what_it_is_passes(text: str) -> None:
+    assert Step.decode(Step(device=text, action="open").encode()).device == text
 
 
 def test_a_refusal_names_the_field_that_is_wrong() -> None:

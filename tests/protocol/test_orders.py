@@ -50,7 +50,15 @@ CLASSES: dict[type[Event], set[Input]] = {
     Issue: {Input.ISSUE, Input.REISSUE},
     ReadBack: {Input.READ_BACK},
     Recalled: {Input.RECALLED},
-    Reasoned: {Input.REJECT, Input.REFUSE, Input.CANCEL, Input.RECALL, Input.COMPLETE, Input.FAIL},
+    Reasoned: {
+        Input.REJECT,
+        Input.REFUSE,
+        Input.CANCEL,
+        Input.RECALL,
+        Input.COMPLETE,
+        Input.FAIL,
+        Input.SETTLE,
+    },
 }
 
 

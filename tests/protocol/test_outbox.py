@@ -1,5 +1,7 @@
 """protocol/outbox.py: never lost, never twice."""
 
+import hashlib
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -8,8 +10,10 @@ from typing_extensions import override
 
 from protocol.errors import LocalMisuse, PeerFault, WireCode
 from protocol.limits import MAX_ITEM
-from protocol.outbox import Inbox, Outbox
-from tests.protocol.links import box
+from protocol.outbox import START, Inbox, Mark, Outbox, take_next
+from tests.protocol.links import box, place
+
+KNOWN = place(b"1", b"2", b"3", b"4")
 
 
 def impossible(outbox: Outbox, cursor: int) -> None:
@@ -86,10 +90,55 @@ def test_items_are_given_out_in_order_and_in_portions(cursor: int, limit: int, e
 
 
 def test_an_outbox_continues_from_its_journal() -> None:
-    outbox = Outbox(acknowledged=4, last=6, pending=[(6, b"f"), (5, b"e")])
+    outbox = Outbox(KNOWN, [b"e", b"f"])
     assert list(outbox.after(0, 10)) == [(5, b"e"), (6, b"f")]
-    assert outbox.add(b"g") == 7
+    assert outbox.acknowledged == 4
+    assert outbox.acknowledged_mark == KNOWN
+    assert outbox.add(b"g") == outbox.last == 7
     assert list(outbox.after(6, 10)) == []
+
+
+def test_what_a_former_run_may_have_sent_may_be_held_by_the_peer() -> None:
+    outbox = Outbox(KNOWN, [b"e", b"f"])
+    assert outbox.sent == 6
+    outbox.add(b"g")
+    assert outbox.sent == 6
+    outbox.mark_sent(7)
+    outbox.mark_sent(6)
+    assert outbox.sent == 7
+
+
+def test_a_mark_counts_the_items_and_remembers_what_they_were() -> None:
+    first = hashlib.sha256(bytes(32) + b"a").digest()
+    assert place(b"a", b"b") == (2, hashlib.sha256(first + b"b").digest())
+    assert place(b"a", b"b") != place(b"b", b"a")
+
+
+def test_a_peer_that_took_what_was_sent_is_believed() -> None:
+    outbox = Outbox(KNOWN, [b"e", b"f"])
+    for held in (KNOWN, KNOWN.then(b"e"), KNOWN.then(b"e").then(b"f")):
+        outbox.check_mark(held)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param(Mark(), id="nothing any more"),
+        pytest.param(place(b"1", b"2", b"3"), id="less than it said"),
+        pytest.param(Mark(4, b"?" * 32), id="as many as it said, but others"),
+        pytest.param(KNOWN.then(b"E"), id="another item than was sent"),
+        pytest.param(Mark(5, KNOWN.digest), id="a count without its item"),
+        pytest.param(KNOWN.then(b"e").then(b"f"), id="what is not yet durable here"),
+        pytest.param(Mark(9, b"?" * 32), id="more than there is"),
+    ],
+)
+def test_a_peer_that_holds_something_else_is_refused(held: Mark) -> None:
+    outbox = Outbox(KNOWN, [b"e"])
+    outbox.add(b"f")
+    with pytest.raises(PeerFault, match="a journal was replaced or restored") as caught:
+        outbox.check_mark(held)
+    assert caught.value.code is WireCode.CURSOR
+    assert list(outbox.after(0, 10)) == [(5, b"e")]
 
 
 def test_an_item_that_no_frame_could_carry_is_not_taken() -> None:
@@ -100,30 +149,27 @@ def test_an_item_that_no_frame_could_carry_is_not_taken() -> None:
     assert outbox.last == len(outbox) == 1
 
 
-def test_an_item_is_taken_once() -> None:
-    inbox = Inbox()
-    assert inbox.take(1)
-    assert not inbox.take(1)
-    assert inbox.take(2)
-    assert not inbox.take(1)
+def test_an_item_is_taken_once_and_in_order() -> None:
+    assert take_next(START, 1, b"a") == place(b"a")
+    assert take_next(place(b"a"), 1, b"a") is None
+    assert take_next(place(b"a"), 2, b"b") == place(b"a", b"b")
+    assert take_next(place(b"a", b"b"), 1, b"a") is None
 
 
-@pytest.mark.parametrize("cursor", [2, 7])
+@pytest.mark.parametrize("cursor", [3, 7])
 def test_a_gap_in_the_cursors_is_refused(cursor: int) -> None:
-    inbox = Inbox()
     with pytest.raises(PeerFault) as caught:
-        inbox.take(cursor)
+        take_next(place(b"a"), cursor, b"c")
     assert caught.value.code is WireCode.CURSOR
-    assert inbox.received == 0
 
 
 def test_what_was_received_is_not_durable_by_itself() -> None:
-    inbox = Inbox(3)
-    inbox.take(4)
-    assert (inbox.received, inbox.durable) == (4, 3)
-    inbox.mark_durable(4)
-    inbox.mark_durable(2)
-    assert inbox.durable == 4
+    inbox = Inbox(place(b"a"))
+    inbox.received = place(b"a", b"b")
+    assert inbox.durable == place(b"a")
+    inbox.mark_durable(place(b"a", b"b"))
+    inbox.mark_durable(place(b"a"))
+    assert inbox.durable == place(b"a", b"b")
 
 
 class Delivery(RuleBasedStateMachine):
@@ -132,8 +178,9 @@ class Delivery(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.outbox, self.inbox = Outbox(), Inbox()
+        self.added: list[bytes] = []
         self.journal: list[bytes] = []  # the sender's disk: every item that was ever durable
-        self.pruned = 0  # the acknowledgement that reached the sender's disk
+        self.pruned = START  # the acknowledgement that reached the sender's disk
         self.handled: list[bytes] = []  # taken by the receiver, durable or not
         self.count = 0
         self.wire: list[tuple[int, bytes]] | None = None  # no session
@@ -143,40 +190,43 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def add(self) -> None:
         self.count += 1
-        self.outbox.add(b"item %d" % self.count)
+        self.added.append(b"item %d" % self.count)
+        assert self.outbox.add(self.added[-1]) == len(self.added)
 
     @rule(data=st.data())
     def write_outgoing(self, data: st.DataObject) -> None:
         cursor = data.draw(st.integers(self.outbox.durable, self.outbox.last))
-        items = dict(self.outbox._items)
-        self.journal += [items[c] for c in range(self.outbox.durable + 1, cursor + 1)]
+        known = len(self.journal)
+        self.journal += self.added[known:cursor]
         self.outbox.mark_durable(cursor)
 
     @rule()
     def write_acknowledgement(self) -> None:
-        self.pruned = self.outbox.acknowledged
+        self.pruned = self.outbox.acknowledged_mark
 
     @rule()
     def crash_of_the_sender(self) -> None:
-        kept = enumerate(self.journal[self.pruned :], self.pruned + 1)
-        self.outbox = Outbox(self.pruned, len(self.journal), kept)
+        del self.added[len(self.journal) :]
+        self.outbox = Outbox(self.pruned, self.journal[self.pruned.cursor :])
         self.wire = None
 
     # the receiver
     @rule(data=st.data())
     def write_incoming(self, data: st.DataObject) -> None:
-        self.inbox.mark_durable(data.draw(st.integers(self.inbox.durable, self.inbox.received)))
+        count = data.draw(st.integers(self.inbox.durable.cursor, self.inbox.received.cursor))
+        self.inbox.mark_durable(place(*self.handled[:count]))
 
     @rule()
     def crash_of_the_receiver(self) -> None:
-        del self.handled[self.inbox.durable :]
+        del self.handled[self.inbox.durable.cursor :]
         self.inbox = Inbox(self.inbox.durable)
         self.wire = None
 
     # the link between them
     @rule()
     def connect(self) -> None:
-        self.outbox.acknowledge(self.inbox.durable)
+        self.outbox.check_mark(self.inbox.durable)
+        self.outbox.acknowledge(self.inbox.durable.cursor)
         self.sent = self.outbox.acknowledged
         self.wire = []
 
@@ -197,13 +247,14 @@ class Delivery(RuleBasedStateMachine):
     def arrive(self) -> None:
         assert self.wire
         cursor, item = self.wire.pop(0)
-        if self.inbox.take(cursor):
+        if mark := take_next(self.inbox.received, cursor, item):
+            self.inbox.received = mark
             self.handled.append(item)
 
     @precondition(lambda self: self.wire is not None)
     @rule()
     def acknowledge(self) -> None:
-        self.outbox.acknowledge(self.inbox.durable)
+        self.outbox.acknowledge(self.inbox.durable.cursor)
 
     @invariant()
     def nothing_was_taken_twice_or_out_of_order_or_altered(self) -> None:
@@ -211,14 +262,15 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def nothing_was_forgotten_that_the_receiver_could_still_lose(self) -> None:
-        assert self.outbox.acknowledged <= self.inbox.durable
-        unsafe = range(self.inbox.durable + 1, self.outbox.durable + 1)
-        assert [c for c, _ in self.outbox.after(self.inbox.durable, 10_000)] == list(unsafe)
+        held = self.inbox.durable.cursor
+        assert self.outbox.acknowledged <= held
+        unsafe = range(held + 1, self.outbox.durable + 1)
+        assert [c for c, _ in self.outbox.after(held, 10_000)] == list(unsafe)
 
     @override
     def teardown(self) -> None:
         self.connect()
-        while self.inbox.received < self.outbox.durable:
+        while self.inbox.received.cursor < self.outbox.durable:
             self.send(5)
             while self.wire:
                 self.arrive()

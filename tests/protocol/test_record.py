@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.keys import Role, SigningKey
 from protocol.lifecycle import CUSTODY, OFF_CHAIN, TERMINAL, TRANSITIONS, TWO_FACTOR, Custody, Input, State
+from protocol.limits import MAX_VALIDITY_MS
 from protocol.orders import GENESIS, VerifiedEvent
 from protocol.record import OrderRecord, apply, capacities, replay
 from tests.protocol.parties import (
@@ -30,12 +31,20 @@ from tests.protocol.parties import (
     right_key,
     write,
 )
+from tests.support.pki import NOW_MS
 
 EVERYBODY = [
     HQ, CENTER, DESK, PLANT, OTHER_PLANT, DISPATCHER, OPERATOR, SUPERVISOR, OTHER_DISPATCHER, OTHER_OPERATOR,
 ]  # fmt: skip
 PAIRS = [(state, given) for state, given in TRANSITIONS if state]
-EXECUTED = {State.EXECUTING, State.UNKNOWN_EXECUTING, State.COMPLETED, State.CLOSED, State.FAILED}
+EXECUTED = {
+    State.EXECUTING,
+    State.UNKNOWN_EXECUTING,
+    State.COMPLETED,
+    State.CLOSED,
+    State.FAILED,
+    State.SETTLED,
+}
 
 
 def before(state: State, given: Input) -> Chain:
@@ -283,7 +292,14 @@ def test_nothing_is_issued_confirmed_or_begun_when_the_time_of_the_order_is_over
 def test_what_was_begun_in_time_may_end_after_it(given: Input) -> None:
     chain = Chain.at(State.EXECUTING)
     chain.add(given, at_ms=VALID_UNTIL_MS + 1)
-    assert not chain.record.is_open or chain.record.state is State.COMPLETED
+    assert chain.record.custody is Custody.HEADQUARTERS
+
+
+def test_no_order_is_valid_for_longer_than_a_week() -> None:
+    longest = CONTENT.model_copy(update={"valid_until_ms": NOW_MS + MAX_VALIDITY_MS})
+    assert apply(None, write(None, Input.DRAFT, content=longest)).content == longest
+    longer = CONTENT.model_copy(update={"valid_until_ms": NOW_MS + MAX_VALIDITY_MS + 1})
+    assert refused(None, write(None, Input.DRAFT, content=longer)).code is RefusalCode.LIMIT
 
 
 # --- the record itself ---

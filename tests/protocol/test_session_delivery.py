@@ -19,7 +19,7 @@ from protocol.limits import (
 from protocol.messages import Deliver, Poll, Reply, Report, Sample, UpwardItem
 from protocol.outbox import Inbox
 from protocol.session import Replied, Reported, header
-from tests.protocol.links import LEDGER, Link, box, frame, put
+from tests.protocol.links import LEDGER, Link, box, frame, place, put, take
 from tests.protocol.traffic import asked, bodies, changed, deliveries, fault, reconnect, report_of
 
 # --- items ---
@@ -53,9 +53,9 @@ def test_what_is_not_durable_is_not_sent() -> None:
 def test_what_is_not_durable_is_not_acknowledged() -> None:
     link = Link(down=(box(b"order"), Inbox())).opened()
     list(link.subordinate.receive(link.ask(), link.now))
-    link.down_inbox.take(1)
+    link.down_inbox.received = place(b"order")
     assert link.answer() == b""
-    link.down_inbox.mark_durable(1)
+    link.down_inbox.mark_durable(place(b"order"))
     assert report_of(link.answer()).acknowledged == 1
 
 
@@ -67,8 +67,7 @@ def test_the_superior_asks_again_only_when_the_last_report_is_durable() -> None:
     assert link.superior.next_timer() is None
     link.now += 60.0
     assert link.ask() == b""
-    link.up_inbox.take(1)
-    link.up_inbox.mark_durable(1)
+    take(link.up_inbox, 1, b"event")
     link.superior.report_done()
     (poll,) = bodies(link.ask(), Kind.POLL)
     assert Poll.decode(poll).acknowledged == 1

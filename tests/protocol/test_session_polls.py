@@ -10,7 +10,7 @@ from protocol.limits import MAX_ITEM, MAX_OPEN_REQUESTS, MAX_SAMPLES_PER_REPORT,
 from protocol.messages import Sample
 from protocol.outbox import Inbox
 from protocol.session import Replied, Reported
-from tests.protocol.links import LEDGER, Link, box, put
+from tests.protocol.links import LEDGER, Link, box, place, put
 from tests.protocol.traffic import asked, bodies, empty_report, fault, poll, report_of, silence
 
 SAMPLE = Sample(
@@ -84,9 +84,10 @@ def test_a_report_cannot_acknowledge_what_was_not_sent() -> None:
 
 
 def test_an_acknowledgement_never_goes_back() -> None:
-    link = Link(up=(box(b"a", acknowledged=4), Inbox(4))).opened()
+    known = place(b"1", b"2", b"3", b"4")
+    link = Link(up=(box(b"a", acknowledged=known), Inbox(known))).opened()
     assert fault(lambda: link.to_subordinate(poll(1, acknowledged=3))) is WireCode.CURSOR
-    other = Link(down=(box(b"a", acknowledged=4), Inbox(4))).opened()
+    other = Link(down=(box(b"a", acknowledged=known), Inbox(known))).opened()
     other.to_subordinate(other.ask())
     assert fault(lambda: other.to_superior(empty_report(1, acknowledged=3))) is WireCode.CURSOR
 

@@ -37,6 +37,10 @@ class RememberingTrust(TrustStore):
             self._held[question] = super().verify(*question)
         return self._held[question]
 
+    @override
+    def for_history(self) -> TrustStore:
+        return self  # nobody is revoked here
+
 
 @dataclass(frozen=True, slots=True)
 class Cast:

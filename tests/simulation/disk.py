@@ -26,9 +26,9 @@ Observer = Callable[[Batch], None]
 class Disk:
     """What is left of a node after a crash. `terms`: every term that was made durable, in order."""
 
-    def __init__(self, key: SigningKey, journal_id: bytes) -> None:
+    def __init__(self, key: SigningKey) -> None:
         self._key = key
-        self.connection = JournalFile.open(":memory:", key, journal_id)._db
+        self.connection = JournalFile.open(":memory:", key)._db
         self.terms: dict[str, list[int]] = {"term": [], "granted term": []}
 
     def open(self) -> JournalFile:

@@ -13,7 +13,7 @@ from protocol.journal.batch import Batch
 from protocol.keys import Certificate
 from protocol.lifecycle import CUSTODY, TRANSITIONS, Custody, Input, State
 from protocol.orders import Issue
-from protocol.outbox import Outbox
+from protocol.outbox import Outbox, take_next
 from tests.simulation.disk import DiskWriter
 from tests.simulation.people import SimulatedPeople
 
@@ -38,9 +38,9 @@ def tells_before_it_is_durable() -> Iterator[None]:
 def takes_items_twice() -> Iterator[None]:
     """Neither the inbox nor the record notices that an item was there before."""
 
-    def take(self: Work, peer: str, cursor: int) -> bool:
+    def take(self: Work, peer: str, cursor: int, item: bytes) -> bool:
         received = self.received.get(peer, self._station.inbox(peer).received)
-        self.received[peer] = max(cursor, received)
+        self.received[peer] = take_next(received, cursor, item) or received
         return True
 
     with patch.object(Work, "take", take), patch.object(record.OrderRecord, "has", lambda self, event: False):
@@ -64,8 +64,7 @@ def forgets_on_send() -> Iterator[None]:
     def after(self: Outbox, cursor: int, limit: int) -> Sequence[tuple[int, bytes]]:
         items = real(self, cursor, limit)
         for sent, _ in items:
-            del self._items[sent]
-            self.acknowledged = max(self.acknowledged, sent)
+            _, self._acknowledged = self._items.pop(sent)
         return items
 
     with patch.object(Outbox, "after", after):
@@ -110,7 +109,9 @@ def forgets_the_term() -> Iterator[None]:
     """A server starts every life under the same term."""
 
     async def grant_term(self: Station) -> None:
-        await self._store_term("granted term", 1)
+        work = self.work()
+        work.batch.meta["granted term"] = (1).to_bytes(8)
+        await self.commit(work)
 
     with patch.object(Station, "grant_term", grant_term):
         yield

@@ -27,7 +27,7 @@ from tests.simulation.cast import CENTER, EPOCH_MS, HQ, StandIn, cast
 from tests.simulation.disk import Disk, DiskWriter
 from tests.simulation.environment import Environment
 from tests.simulation.people import CODE, SimulatedPeople, Store, password_of
-from tests.simulation.trace import WHERE
+from tests.simulation.trace import IS_LATE, WHERE
 from tests.support.memory_network import MemoryStream
 from tests.support.pki import DEPLOYMENT
 from tests.support.virtual_loop import Seeded
@@ -61,7 +61,7 @@ class CountingStation(Station):
 
     @override
     async def take(self, peer: str, items: Sequence[tuple[int, bytes]], policy: Policy) -> None:
-        received = self.inbox(peer).received
+        received = self.inbox(peer).received.cursor
         self.count("items that came again", sum(cursor <= received for cursor, _ in items))
         await super().take(peer, items, policy)
 
@@ -74,7 +74,7 @@ class Node:
         self.name = name
         self.key: SigningKey = cast().nodes[name]
         self.rng = Seeded(f"{env.plan.seed}/{name}")
-        self.disk = Disk(self.key, self.rng.randbytes(16))
+        self.disk = Disk(self.key)
         self.skew_ms = self.rng.randint(-1_000, 1_000)
         self.is_up = False
         self._writer: DiskWriter | None = None
@@ -145,7 +145,7 @@ class Node:
         )
         self._writer = writer
         loaded = writer.file.load()
-        local = Local(self.key, DEPLOYMENT, self.rng.randbytes(16), loaded.meta["journal"], StandIn)
+        local = Local(self.key, DEPLOYMENT, self.rng.randbytes(16), StandIn)
         station = CountingStation(local, env.trust, writer, loaded, self.wall_ms)
         station.count = env.trace.count
         station.watch_orders(self._on_order)
@@ -160,6 +160,7 @@ class Node:
     def _serve(self, listener: Listener) -> None:
         async def accept(stream: MemoryStream) -> None:
             WHERE.set(self.name)
+            IS_LATE.set(lambda: stream._peer._closed or stream._peer._broken)
             await listener.accept(ProvenStream(stream))
 
         self.env.network.listen(self.name, accept)

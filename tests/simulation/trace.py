@@ -7,17 +7,16 @@ import asyncio
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import structlog
 
-# A superior that crashed may leave a Hello on the way, which arrives after that of its next life.
-_RIGHTLY_REFUSED = {"TERM"}
-
 WHERE: ContextVar[str] = ContextVar("where", default="world")
+# Whether the one who dialled has gone: a Hello that arrives long after it was sent may be refused for anything.
+IS_LATE: ContextVar[Callable[[], bool]] = ContextVar("is_late")
 
 
 class Trace:
@@ -51,7 +50,7 @@ class Trace:
         name = str(event.pop("event"))
         if name == "defect":
             self.fault(f"a defect was caught at a link: {event.get('exc_info')!r}")
-        if name == "peer at fault" or (name == "link refused" and event["code"] not in _RIGHTLY_REFUSED):
+        if name == "peer at fault" or (name == "link refused" and not IS_LATE.get()()):
             self.fault(f"{name}: {event['why']}")
         text = " ".join(f"{key}={event[key]}" for key in sorted(event) if key != "exc_info")
         self.note(f"{name} {text}")

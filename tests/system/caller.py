@@ -10,19 +10,20 @@ from typing import Any, Self
 
 from chaos_cipher import LogisticCipher
 from dispatch_server.demo.deployment import DEPLOYMENT
+from protocol.aio.node import wall_ms
 from protocol.frames import FrameReader, Kind, encode_frame
-from protocol.handshake import Fresh, Local
+from protocol.handshake import Fresh, Local, make_hello
 from protocol.items import Item
 from protocol.keys import parse_certificate
 from protocol.limits import Timers
-from protocol.messages import Goodbye, Hello, Signed
-from protocol.models import Wire
-from protocol.outbox import Inbox, Outbox
+from protocol.messages import Goodbye, Hello, LedgerHead, Signed
+from protocol.outbox import START, Inbox, Outbox, take_next
 from protocol.session import Opened, Reported
 from protocol.superior import SuperiorSession
-from tests.support.deployment import WITHIN
+from tests.system.grid import WITHIN
 from tests.system.credentials import Credentials
 
+TIMERS = Timers(poll_interval_ms=1_000, hold_ms=400)
 HELLO_DOMAIN = b"dispatch hello 1\x00"
 
 
@@ -32,7 +33,7 @@ class Caller:
     def __init__(self, port: int, context: ssl.SSLContext) -> None:
         raw = socket.create_connection(("127.0.0.1", port), timeout=WITHIN)
         try:
-            self.socket = context.wrap_socket(raw, server_hostname="")
+            self.socket = context.wrap_socket(raw)
         except BaseException:
             raw.close()
             raise
@@ -64,22 +65,23 @@ class Caller:
         return Goodbye.decode(payload)
 
 
-def hello(superior: Credentials, node: str, **changed: Any) -> bytes:
-    """A Hello that a node would take, but for what is changed."""
-    fields: dict[str, Any] = {
-        "version": 1,
-        "deployment": DEPLOYMENT,
-        "superior": superior.signing_key.certificate.name,
-        "node": node,
-        "term": 1 << 20,
-        "poll_interval_ms": 1_000,
-        "hold_ms": 400,
-        "acknowledged": 0,
-        "ephemeral": Fresh.of(os.urandom(48)).public,
-        "nonce": os.urandom(16),
-    }
-    body = Hello(**fields | changed).encode()
-    signed = Signed(body=body, signature=superior.signing_key.sign(HELLO_DOMAIN, body))
+def local_of(credentials: Credentials) -> Local:
+    """A run of its own of a node that holds these."""
+    return Local(
+        key=credentials.signing_key,
+        deployment=DEPLOYMENT,
+        boot=os.urandom(16),
+        journal=os.urandom(16),
+        inner=LogisticCipher,
+    )
+
+
+def hello(superior: Credentials, node: str, term: int, **changed: Any) -> bytes:
+    """A Hello that a node would take under this term, but for what is changed."""
+    local, fresh = local_of(superior), Fresh.of(os.urandom(48))
+    right = make_hello(local, node, fresh, term=term, timers=TIMERS, received=START)
+    body = Hello.decode(Signed.decode(right).body).model_copy(update=changed).encode()
+    signed = Signed(body=body, signature=local.key.sign(HELLO_DOMAIN, body))
     return encode_frame(Kind.HELLO, signed.encode())
 
 
@@ -87,13 +89,7 @@ class PlayedSuperior:
     """A superior whose journal is the test's memory; it keeps each frame that it says."""
 
     def __init__(self, credentials: Credentials, node: Credentials, port: int) -> None:
-        self.local = Local(
-            key=credentials.signing_key,
-            deployment=DEPLOYMENT,
-            boot=os.urandom(16),
-            journal=os.urandom(16),
-            inner=LogisticCipher,
-        )
+        self.local = local_of(credentials)
         self.said: list[bytes] = []
         self._context = credentials.context(ssl.PROTOCOL_TLS_CLIENT)
         self._node = parse_certificate(node.signing_key.certificate.der)
@@ -110,7 +106,7 @@ class PlayedSuperior:
                 self.local,
                 self._node,
                 term=1,
-                timers=Timers(poll_interval_ms=1_000, hold_ms=400),
+                timers=TIMERS,
                 outbox=self._outbox,
                 inbox=self._inbox,
                 fresh=Fresh.of(os.urandom(48)),
@@ -122,7 +118,7 @@ class PlayedSuperior:
         """Say what is due and take what comes, until something is enough."""
         deadline = time.monotonic() + WITHIN
         while time.monotonic() < deadline:
-            self._session.advance(time.monotonic())
+            self._session.advance(time.monotonic(), wall_ms(), LedgerHead(entry=0, hash=bytes(32)))
             if data := self._session.data_to_send():
                 self.say(data)
             for event in self._session.receive(self._caller.socket.recv(65_536), time.monotonic()):
@@ -133,9 +129,10 @@ class PlayedSuperior:
 
     def _digest(self, event: object) -> None:
         if isinstance(event, Reported):
-            for cursor, _ in event.items:
-                if self._inbox.take(cursor):
-                    self._inbox.mark_durable(cursor)
+            for cursor, item in event.items:
+                if mark := take_next(self._inbox.received, cursor, item):
+                    self._inbox.received = mark
+                    self._inbox.mark_durable(mark)
             self._session.report_done()
 
     def deliver(self, *items: Item) -> None:
@@ -159,5 +156,3 @@ def frames_in(data: bytes, kind: Kind) -> list[bytes]:
     """The frames of one kind in a string of whole frames, as bytes again."""
     return [encode_frame(k, payload) for k, payload in FrameReader().feed(data, frozenset(Kind)) if k is kind]
 
-
-__all__ = ["Caller", "PlayedSuperior", "Wire", "frames_in", "hello"]

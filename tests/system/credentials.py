@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from dispatch_server import pki
 from dispatch_server.demo.deployment import DEPLOYMENT, write_private
 from protocol.keys import Role, SigningKey, load_signing_key
-from tests.support.deployment import Grid
+from tests.system.grid import Grid
 
 
 @dataclass(frozen=True, slots=True)

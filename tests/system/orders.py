@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.aio.control import CommandFailed
-from tests.support.deployment import WITHIN, Grid, until
+from tests.system.grid import WITHIN, Grid, until
 
 CHAIN = ("draft", "issue", "accept", "deliver", "read-back", "confirm", "begin", "complete", "close")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from protocol.keys import Role
-from tests.support.deployment import Grid, until
+from tests.system.grid import Grid, until
 from tests.support.proxy import Direction, ProxyThread
 from tests.system.orders import Errand
 

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from protocol.keys import Role
-from tests.support.deployment import Grid
+from tests.system.grid import Grid
 from tests.system.orders import Errand
 
 pytestmark = pytest.mark.system

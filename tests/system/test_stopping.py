@@ -13,7 +13,7 @@ import pytest
 
 from protocol.aio.control import CommandFailed
 from protocol.keys import Role
-from tests.support.deployment import WITHIN, Grid, until
+from tests.system.grid import WITHIN, Grid, until
 from tests.system.orders import Errand
 
 pytestmark = pytest.mark.system

@@ -2,17 +2,17 @@
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from protocol.errors import WireCode
 from protocol.frames import Kind, encode_frame
 from protocol.keys import Role
-from protocol.messages import Poll
-from tests.support.deployment import WITHIN, Grid, Topology, until
+from protocol.messages import LedgerHead, Poll
+from protocol.models import Wire
+from tests.system.grid import WITHIN, Grid, Topology, until
 from tests.system.caller import Caller, hello
 from tests.system.credentials import Credentials, Issuer, of_node
 
@@ -83,8 +83,8 @@ def undisturbed(door: Door) -> Iterator[None]:
     ("who", "why"),
     [
         ("foreign", "certificate verify failed: unable to get local issuer certificate"),
-        ("plant", "certificate verify failed: unsupported certificate purpose"),
-        ("person", "certificate verify failed: unsupported certificate purpose"),
+        ("plant", "certificate verify failed: unsuitable certificate purpose"),
+        ("person", "certificate verify failed: unsuitable certificate purpose"),
         ("expired", "certificate verify failed: certificate has expired"),
         ("revoked", "hq: the certificate is revoked"),
         ("center", "'hq-2' is not the superior of this node"),
@@ -93,7 +93,7 @@ def undisturbed(door: Door) -> Iterator[None]:
 )
 def test_a_certificate_that_is_not_the_superiors_opens_no_link(door: Door, who: str, why: str) -> None:
     said = len(door.grid.logged("plant-a"))
-    door.knock(door.strangers[who].context(ssl.PROTOCOL_TLS_CLIENT), hello(door.hq, "plant-a"))
+    door.knock(door.strangers[who].context(ssl.PROTOCOL_TLS_CLIENT), hello(door.hq, "plant-a", term=2))
     line = door.grid.wait_logged("plant-a", "link refused", why, after=said)
     assert line["code"] == WireCode.IDENTITY.name
 
@@ -136,38 +136,57 @@ def read_to_the_end(plain: socket.socket) -> bytes:
         return b""
 
 
-def bad_signature(hq: Credentials) -> bytes:
-    data = bytearray(hello(hq, "plant-a"))
+def bad_signature(hq: Credentials, term: int) -> bytes:
+    data = bytearray(hello(hq, "plant-a", term))
     data[-1] ^= 1
     return bytes(data)
 
 
-FIRST_WORDS: Mapping[WireCode, Callable[[Credentials], bytes]] = {
-    WireCode.VERSION: lambda hq: hello(hq, "plant-a", version=2),
-    WireCode.DEPLOYMENT: lambda hq: hello(hq, "plant-a", deployment="other-grid"),
-    WireCode.IDENTITY: lambda hq: hello(hq, "plant-b"),
-    WireCode.SIGNATURE: bad_signature,
-    WireCode.TERM: lambda hq: hello(hq, "plant-a", term=0),
-    WireCode.TIMERS: lambda hq: hello(hq, "plant-a", poll_interval_ms=100, hold_ms=200),
-    WireCode.CURSOR: lambda hq: hello(hq, "plant-a", acknowledged=1_000),
-    WireCode.OVERSIZED: lambda _: (1 << 30).to_bytes(4) + bytes([Kind.HELLO]),
-    WireCode.MALFORMED: lambda _: b"GET / HTTP/1.1\r\n\r\n",
-    WireCode.UNEXPECTED: lambda _: encode_frame(
-        Kind.POLL, Poll(seq=1, hold_ms=0, acknowledged=0).encode()
+def as_frame(kind: Kind, body: Wire) -> bytes:
+    return encode_frame(kind, body.encode())
+
+
+NOWHERE = LedgerHead(entry=0, hash=bytes(32))
+# What is wrong, with which code it is refused, and the words: they may need a term that would do.
+FIRST_WORDS: Sequence[tuple[str, WireCode, Callable[[Credentials, int], bytes]]] = (
+    ("version 2", WireCode.VERSION, lambda hq, term: hello(hq, "plant-a", term, version=2)),
+    ("deployment", WireCode.DEPLOYMENT, lambda hq, term: hello(hq, "plant-a", term, deployment="other")),
+    ("another node", WireCode.IDENTITY, lambda hq, term: hello(hq, "plant-b", term)),
+    ("another superior", WireCode.IDENTITY, lambda hq, term: hello(hq, "plant-a", term, superior="south")),
+    ("signature", WireCode.SIGNATURE, bad_signature),
+    ("a term that is over", WireCode.TERM, lambda hq, term: hello(hq, "plant-a", term - 2)),
+    ("a term of another run", WireCode.TERM, lambda hq, term: hello(hq, "plant-a", term - 1)),
+    ("a term far ahead", WireCode.TERM, lambda hq, term: hello(hq, "plant-a", 1 << 62)),
+    (
+        "timers",
+        WireCode.TIMERS,
+        lambda hq, term: hello(hq, "plant-a", term, poll_interval_ms=100, hold_ms=200),
     ),
-}
+    ("a cursor never reached", WireCode.CURSOR, lambda hq, term: hello(hq, "plant-a", term, acknowledged=99)),
+    ("other items", WireCode.CURSOR, lambda hq, term: hello(hq, "plant-a", term, digest=b"x" * 32)),
+    ("size", WireCode.OVERSIZED, lambda *_: (1 << 30).to_bytes(4) + bytes([Kind.HELLO])),
+    ("garbage", WireCode.MALFORMED, lambda *_: b"GET / HTTP/1.1\r\n\r\n"),
+    ("noise in a frame", WireCode.MALFORMED, lambda *_: encode_frame(Kind.HELLO, b"\xc1" * 100)),
+    (
+        "a poll",
+        WireCode.UNEXPECTED,
+        lambda *_: as_frame(Kind.POLL, Poll(seq=1, hold_ms=0, acknowledged=0, wall_ms=0, ledger=NOWHERE)),
+    ),
+)
 
 
 @pytest.mark.usefixtures("undisturbed")
-@pytest.mark.parametrize("code", FIRST_WORDS, ids=lambda code: code.name.lower())
+@pytest.mark.parametrize(
+    ("code", "words"), [pytest.param(code, words, id=name) for name, code, words in FIRST_WORDS]
+)
 def test_even_the_superiors_certificate_opens_no_link_with_wrong_first_words(
-    door: Door, code: WireCode
+    door: Door, code: WireCode, words: Callable[[Credentials, int], bytes]
 ) -> None:
     said = len(door.grid.logged("plant-a"))
     with Caller(door.port, door.hq.context(ssl.PROTOCOL_TLS_CLIENT)) as caller:
-        caller.socket.sendall(FIRST_WORDS[code](door.hq))
+        caller.socket.sendall(words(door.hq, door.grid.status("hq")["term"] + 1))
         assert caller.farewell().code == code
-    line: Mapping[str, Any] = door.grid.wait_logged("plant-a", "link refused", after=said)
+    line = door.grid.wait_logged("plant-a", "link refused", after=said)
     assert line["code"] == code.name
 
 

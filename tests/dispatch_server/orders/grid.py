@@ -13,8 +13,8 @@ from dispatch_server.orders.headquarters import Headquarters
 from dispatch_server.orders.relay import Relay
 from protocol.aio.station import Policy
 from protocol.keys import SigningKey, TrustStore
-from protocol.lifecycle import OFF_CHAIN, Input
-from protocol.orders import Content, Issue, OrderType
+from protocol.lifecycle import OFF_CHAIN, SIGNERS, TRANSITIONS, Input, Signer
+from protocol.orders import Issue
 from protocol.record import OrderRecord
 from situational import Posture
 from tests.dispatch_server.orders.support import FAR_OPERATOR, FAR_PLANT, RULES, SESSION
@@ -23,7 +23,7 @@ from tests.support.pki import NOW_MS
 from tests.support.stations import Clock, Node
 
 R = TypeVar("R")
-VALID_FOR_MS = 600_000
+VALID_FOR_MS = 3_600_000
 
 
 class Willing:
@@ -34,6 +34,17 @@ class Willing:
 
     async def use_grant(self, issue: Issue, node: str, digest: bytes, event_hash: bytes) -> None:
         """Nothing is objected to."""
+
+
+_TURNS = frozenset({Input.REISSUE, Input.CANCEL, Input.RECALL, Input.REFUSE, Input.FAIL})
+
+
+def _choice(record: OrderRecord | None, signer: Signer, *, turns: bool) -> Input | None:
+    """What this signer would do next in the record's state: go on with the order, or turn it."""
+    for state, given in TRANSITIONS:
+        if record and state is record.state and signer in SIGNERS[given] and (given in _TURNS) == turns:
+            return given
+    return None
 
 
 class RunningClock(Clock):
@@ -50,7 +61,7 @@ class Place:
 
     def __init__(self, key: SigningKey, skew_s: int, trust: TrustStore, make: "Callable[[Node], Policy]") -> None:
         self.name = key.certificate.name
-        self.node = Node(key, trust=trust, clock=RunningClock(NOW_MS + skew_s * 1000))
+        self.node = Node(key, trust=trust, clock=RunningClock(NOW_MS + (3_600 + skew_s) * 1000))
         self._make = make
         self.policy = make(self.node)
 
@@ -127,21 +138,50 @@ class Grid:
         assert isinstance(policy, Plant)
         return policy
 
-    def content(self) -> Content:
-        """What every order here says."""
-        end = self.places["hq"].node.clock.ms + VALID_FOR_MS
-        return CONTENT.model_copy(update={"plant": self.plant_name, "valid_until_ms": end})
+    def dispatcher(self, order: str, *, turns: bool) -> None:
+        """The dispatcher does something that the desk believes to be possible. Raises OrderRefused."""
+        record = self.run(self.desk.station.find(order))
+        given = _choice(record, Signer.DISPATCHER, turns=turns)
+        match given:
+            case None if record is None:
+                self.draft(order)
+            case Input.ISSUE | Input.REISSUE:
+                self.run(self.desk.issue(order, given, bytes(16), "", 0))
+            case Input.CONFIRM:
+                self.run(self.desk.confirm(order, 0))
+            case Input.CANCEL | Input.RECALL:
+                self.run(self.desk.cancel(order, "stop", 0))
+            case _:
+                return
+
+    def operator(self, order: str, *, turns: bool) -> None:
+        """The operator does something that the plant believes to be possible. Raises OrderRefused."""
+        record = self.run(self.plant.station.find(order))
+        given = _choice(record, Signer.OPERATOR, turns=turns)
+        match given:
+            case Input.READ_BACK:
+                self.run(self.plant.read_back(order, "断开 201", 0))
+            case Input.BEGIN:
+                self.run(self.plant.begin(order))
+            case Input.COMPLETE:
+                self.run(self.plant.complete(order, "done"))
+            case Input.FAIL:
+                self.run(self.plant.fail(order, "stuck"))
+            case Input.REFUSE:
+                self.run(self.plant.refuse(order, "no", 0))
+            case _:
+                return
 
     def draft(self, order: str) -> None:
         """The dispatcher writes an order."""
-        content = self.content()
+        end = self.places["hq"].node.clock.ms + VALID_FOR_MS
         self.run(
             self.desk.draft(
                 order,
-                order_type=OrderType.PERMITTED_OPERATION,
-                plant=content.plant,
-                ticket=content.ticket,
-                valid_until_ms=content.valid_until_ms,
+                order_type=CONTENT.type,
+                plant=self.plant_name,
+                ticket=CONTENT.ticket,
+                valid_until_ms=end,
                 patience=0,
             )
         )
