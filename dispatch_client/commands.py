@@ -13,7 +13,7 @@ from dispatch_client.plant import Plant
 from protocol.aio.control import CommandFailed, Handler
 from protocol.aio.listener import Listener
 from protocol.errors import OrderRefused, RefusalCode
-from protocol.lifecycle import Input
+from protocol.lifecycle import Input, State
 from protocol.models import Line, Name, Text
 from protocol.orders import OrderId, OrderType, Step, Ticket
 from protocol.record import OrderRecord
@@ -73,7 +73,7 @@ class ListArguments(Settings):
 
 class WaitArguments(Settings):
     order: OrderId
-    states: Annotated[tuple[str, ...], Field(min_length=1)]
+    states: Annotated[tuple[State, ...], Field(min_length=1)]
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 30.0
 
 
@@ -163,13 +163,14 @@ class Commands:
             async with asyncio.timeout(given.timeout_s):
                 return order_view(await self._reached(given.order, given.states), self._timeline)
         except TimeoutError:
-            raise CommandFailed("no-answer", f"{given.order} did not reach {given.states} in time") from None
+            states = " or ".join(given.states)
+            raise CommandFailed("no-answer", f"'{given.order}' did not become {states} in time") from None
 
-    async def _reached(self, order: str, states: tuple[str, ...]) -> OrderRecord:
+    async def _reached(self, order: str, states: tuple[State, ...]) -> OrderRecord:
         while True:
             changed = self._changed
             record = await self._client.station.find(order)
-            if record and record.state.value in states:
+            if record and record.state in states:
                 await self._client.station.settled()
                 return record
             await changed.wait()

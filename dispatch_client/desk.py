@@ -36,7 +36,7 @@ class Desk(Client):
             at_ms=self.station.wall_ms(),
             session=login.session,
         )
-        return await self.propose(verified, None, patience)
+        return await self.propose(verified, self.station.orders.get(order), patience)
 
     def approval(self, order: str, given: Input) -> bytes:
         """What both factors must be given for before `given` can be signed: 32 bytes."""

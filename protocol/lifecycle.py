@@ -20,6 +20,7 @@ class State(StrEnum):
     ISSUED = "issued"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    UNDELIVERED = "undelivered"
     DELIVERED = "delivered"
     UNANSWERED = "unanswered"
     READ_BACK = "read-back"
@@ -126,9 +127,10 @@ _BY_STATE: dict[State, dict[Input, State]] = {
     State.ISSUED: {Input.ACCEPT: State.ACCEPTED, Input.REJECT: State.REJECTED, **_BEFORE_CONFIRMATION},
     State.ACCEPTED: {
         Input.DELIVER: State.DELIVERED,
-        Input.NO_ANSWER: State.UNANSWERED,
+        Input.NO_ANSWER: State.UNDELIVERED,
         **_BEFORE_CONFIRMATION,
     },
+    State.UNDELIVERED: {Input.DELIVER: State.DELIVERED, **_BEFORE_CONFIRMATION},
     State.DELIVERED: {
         Input.READ_BACK: State.READ_BACK,
         Input.REFUSE: State.REFUSED,
@@ -136,7 +138,6 @@ _BY_STATE: dict[State, dict[Input, State]] = {
         **_BEFORE_CONFIRMATION,
     },
     State.UNANSWERED: {
-        Input.DELIVER: State.DELIVERED,
         Input.READ_BACK: State.READ_BACK,
         Input.REFUSE: State.REFUSED,
         **_BEFORE_CONFIRMATION,
@@ -191,6 +192,7 @@ _HQ_STATES = (
     State.DRAFTED,
     State.ISSUED,
     State.ACCEPTED,
+    State.UNDELIVERED,
     State.DELIVERED,
     State.UNANSWERED,
     State.READ_BACK,

@@ -28,6 +28,7 @@ STATES: Mapping[State, Words] = {
     State.ISSUED: ("已下令", "issued"),
     State.ACCEPTED: ("已受理", "accepted"),
     State.REJECTED: ("校验驳回", "rejected"),
+    State.UNDELIVERED: ("未送达", "not delivered yet"),
     State.DELIVERED: ("已送达", "delivered"),
     State.UNANSWERED: ("无应答", "unanswered"),
     State.READ_BACK: ("已复诵", "read back"),
@@ -98,7 +99,7 @@ LINK_STATES: Mapping[str, Words] = {
 OUTCOMES: Mapping[str, Words] = {
     "taken": ("已受理", "taken"),
     "refused": ("被拒绝", "refused"),
-    "pending": ("结果未知:请用 order show {order} 查询", "not known yet: ask with `order show {order}`"),
+    "pending": ("结果未知：请用 order show {order} 查询", "not known yet: ask with `order show {order}`"),
 }
 
 # What the person at a station has to do next; a state that is missing here waits for somebody else.
@@ -106,7 +107,7 @@ NEXT_STEPS: Mapping[Role, Mapping[State, Words]] = {
     Role.DESK: {
         State.DRAFTED: ("下令或取消", "issue or cancel"),
         State.UNANSWERED: ("电话联系厂站", "telephone the plant"),
-        State.READ_BACK: ("核对复诵:确认或重新下令", "compare: confirm or reissue"),
+        State.READ_BACK: ("核对复诵：确认或重新下令", "compare: confirm or reissue"),
         State.UNKNOWN: ("电话联系厂站", "telephone the plant"),
         State.UNKNOWN_EXECUTING: ("电话联系厂站", "telephone the plant"),
     },
@@ -162,14 +163,14 @@ SENTENCES: Mapping[str, Words] = {
     "old password": ("旧口令", "Old password"),
     "passphrase": ("证书机构口令", "Passphrase of the authority"),
     "passphrase again": ("再次输入证书机构口令", "Passphrase of the authority again"),
-    "factor": ("第二因子({factor})", "Second factor ({factor})"),
-    "issue?": ("确定下达以上指令?", "Issue the order shown above?"),
-    "confirm?": ("复诵正确,允许执行?", "Is it read back correctly, and may the plant begin?"),
+    "factor": ("第二因子（{factor}）", "Second factor ({factor})"),
+    "issue?": ("确定下达以上指令？", "Issue the order shown above?"),
+    "confirm?": ("复诵正确，允许执行？", "Is it read back correctly, and may the plant begin?"),
     "same": ("一致", "the same"),
     "different": ("不一致", "differs"),
     "not connected": ("未连接", "not connected"),
     "nobody": ("无人登录", "nobody"),
-    "logged in": ("{person} 已登录,有效期至 {until}", "{person} is logged in until {until}"),
+    "logged in": ("{person} 已登录，有效期至 {until}", "{person} is logged in until {until}"),
     "logged out": ("{person} 已退出", "{person} is logged out"),
     "nothing": ("没有指令", "no orders"),
     "yes": ("是", "yes"),
@@ -178,5 +179,5 @@ SENTENCES: Mapping[str, Words] = {
     "links": ("链路", "Links"),
     "nodes": ("态势", "Awareness (A–G)"),
     "not judged": ("未判定", "not judged yet"),
-    "released": ("态势处置:{posture}", "posture: {posture}"),
+    "released": ("态势处置：{posture}", "posture: {posture}"),
 }

@@ -111,6 +111,7 @@ def _verify_into(rows: list[dict[str, Any]], source: _Source) -> None:
                 "orders": len(ledger.orders),
                 "head": ledger.head.hash.hex(),
                 "orders_agreeing_with_first": shared,
+                "remarks": list(ledger.remarks),
             }
         )
 
@@ -123,4 +124,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
         values = (row["file"], row["node"], row["entries"], row["events"], row["orders"], agree, row["head"])
         made.add_row(*(cell(value) for value in values))
     show(made)
+    for row in rows:
+        for remark in row["remarks"]:
+            complain(f"remark: {row['file']}: {remark}")
     tell(f"verified: {len(rows)}")

@@ -122,8 +122,10 @@ class Link:
                 self._tell(error, fault=fault)
             except JournalError:
                 raise
-            except Exception:  # noqa: BLE001 - a defect met by this peer's bytes costs this link, never the daemon
+            except Exception as defect:  # noqa: BLE001 - met by this peer's bytes: costs this link, never the daemon
                 fault = True
+                self.status.faults += 1
+                self.status.last_error = f"a defect here ({type(defect).__name__}): report it with the log"
                 _log.exception("defect", node=self.node)
             self.status.state = LinkState.WAITING
             if asyncio.get_running_loop().time() - began >= _HEALTHY_AFTER:

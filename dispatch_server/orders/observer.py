@@ -111,6 +111,8 @@ class Observer:
             work.note("security", peer, what="answer about an order that is not its own", order=item.order)
             return
         self._heard(plant)
+        if not record.is_open:
+            return  # what it misses of the end is on its way to it
         if item.head != record.head:
             self._mend(work, record, item.head)
         elif record.state in _LOST:

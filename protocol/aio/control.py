@@ -151,10 +151,13 @@ def call(path: Path, command: str, arguments: Mapping[str, Any], *, timeout: flo
     request = json.dumps({"command": command, "arguments": dict(arguments)}).encode() + b"\n"
     if len(request) > _MAX_LINE:
         raise CommandFailed("bad-command", f"a command has at most {_MAX_LINE} bytes: say it shorter")
+    line = b""
+    sent = False
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout)
             connection.connect(str(path))
+            sent = True
             connection.sendall(request)
             with connection.makefile("rb") as lines:
                 line = lines.readline()
@@ -163,8 +166,9 @@ def call(path: Path, command: str, arguments: Mapping[str, Any], *, timeout: flo
             "no-answer", f"no answer within {timeout:g} s: ask for the order's state"
         ) from None
     except OSError as error:
-        why = error.strerror or str(error)
-        raise CommandFailed("not-running", f"{path}: {why}. Is the program running?") from None
+        if not sent:  # afterwards the command may have been carried out
+            why = error.strerror or str(error)
+            raise CommandFailed("not-running", f"{path}: {why}. Is the program running?") from None
     if not line.endswith(b"\n"):
         raise CommandFailed("no-answer", "the program ended before it answered: ask for the order's state")
     reply = json.loads(line)

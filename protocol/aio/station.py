@@ -238,7 +238,9 @@ class Station:
         """An order, also one that is no longer in memory."""
         if order not in self.orders and (bodies := await self._writer.events_of(order)):
             self.orders.setdefault(order, self._replay(bodies))
-        return self.orders.get(order)
+        if record := self.orders.pop(order, None):
+            self.orders[order] = record  # whoever asks will decide on it: it is the last to be forgotten
+        return record
 
     async def latest_orders(self, limit: int) -> Sequence[OrderRow]:
         """The orders that changed last, newest first."""

@@ -13,7 +13,7 @@ from protocol.terminal.screen import plain
 
 ABNORMAL = "red"
 NOTABLE = "yellow"
-_WIDTH = 160  # columns where no window says how many
+_WIDTH = 200  # columns where no window says how many
 
 
 def cell(value: object, style: str = "") -> Text:

@@ -110,7 +110,7 @@ def test_errors_of_the_machine_are_one_line(monkeypatch: pytest.MonkeyPatch, err
     monkeypatch.setattr(import_module("dispatch_client.cli.run"), "app", group)
     told = run(program("test", {"fail": Entry("dispatch_client.cli.run", "Fails.")}), "fail")
     assert told.exit_code == 1
-    assert error.strerror in told.err
+    assert str(error.strerror) in told.err
     assert told.err.count("\n") == 1
 
 

@@ -1,3 +1,5 @@
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from tests.support.terminal import run
 FACTORS = f"{PASSWORD}\n123456\n"
 NEW = [
     *("order", "new", "t-1", "--plant", "plant-a", "--number", "T-1", "--title", "Open 5012"),
-    *("--step", "breaker 5012: open", "--step", "接地刀闸 7:合上:慢"),
+    *("--step", "breaker 5012: open", "--step", "接地刀闸 7：合上:慢"),
 ]
 
 
@@ -179,3 +181,24 @@ def test_an_order_is_shown_and_listed(tmp_path: Path) -> None:
     assert as_json.json == orders.view()
     assert "read back" in listed.out
     assert client.arguments("list") == {"limit": 3}
+
+
+def test_a_client_that_dies_after_it_was_asked_leaves_the_outcome_unknown(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    path = tmp_path / "run" / "control"
+    path.parent.mkdir()
+
+    def die(door: socket.socket) -> None:
+        talk, _ = door.accept()
+        talk.recv(1)  # the rest is never read: closing now resets the connection
+        talk.close()
+
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        door.listen()
+        thread = threading.Thread(target=die, args=(door,))
+        thread.start()
+        told = run(app, "begin", "t-1", "--config", config)
+        thread.join()
+    assert told.exit_code == 3
+    assert "ask for the order's state" in told.err

@@ -1,4 +1,3 @@
-import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ class Ledgers:
     """The ledgers of headquarters and a plant that hold the same order."""
 
     authority: TestAuthority
+    event: VerifiedEvent
     hq: Path
     plant: Path
     trust: tuple[object, ...]
@@ -49,7 +49,7 @@ def order(authority: TestAuthority, title: str = "Open 5012") -> VerifiedEvent:
 
 def write(path: Path, key: SigningKey, verified: VerifiedEvent, *more: Entry) -> Head:
     record = apply(None, verified)
-    file = JournalFile.open(path, key, os.urandom(16))
+    file = JournalFile.open(path, key)
     batch = Batch(entries=[notice("term", "x", term=1), *more])
     batch.entries.append(Entry(EVENT, "t-1", NOW_MS, verified.signed.encode(), verified.hash))
     batch.orders["t-1"] = OrderRow("t-1", "plant-a", record.state, record.is_open)
@@ -71,7 +71,7 @@ def ledgers(tmp_path: Path) -> Ledgers:
     revocations = tmp_path / "revocations.crl"
     revocations.write_bytes(pki.certificate_pem(pki.revocation_list(authority.authority, [], NOW, 30)))
     trust = ("--authority", certificate, "--revocations", revocations, "--deployment", DEPLOYMENT)
-    return Ledgers(authority, hq, plant, trust)
+    return Ledgers(authority, verified, hq, plant, trust)
 
 
 def verify(*arguments: object) -> Told:
@@ -136,19 +136,17 @@ def test_another_deployment_and_another_authority_are_not_believed(ledgers: Ledg
     assert "not issued by this deployment's authority" in told.err
 
 
-def test_a_revoked_signer_is_not_believed(ledgers: Ledgers, tmp_path: Path) -> None:
-    (event_certificate,) = {
-        row[0] for row in sqlite3.connect(ledgers.hq).execute("SELECT certificate FROM checkpoint").fetchall()
-    }
-    serial = pki.x509.load_der_x509_certificate(event_certificate).serial_number
-    revoked = pki.revocation_list(ledgers.authority.authority, [pki.Revocation(serial, NOW)], NOW, 30)
+def test_an_event_of_a_revoked_signer_is_remarked_upon(ledgers: Ledgers, tmp_path: Path) -> None:
+    revoked = [pki.Revocation(ledgers.event.signer.serial, NOW)]
     path = tmp_path / "new.crl"
-    path.write_bytes(pki.certificate_pem(revoked))
-    told = verify(
-        *(ledgers.hq, "--authority", ledgers.trust[1], "--revocations", path, "--deployment", DEPLOYMENT)
-    )
-    assert told.exit_code == 1
-    assert "revoked" in told.err
+    path.write_bytes(pki.certificate_pem(pki.revocation_list(ledgers.authority.authority, revoked, NOW, 30)))
+    believing = ("--authority", ledgers.trust[1], "--revocations", path, "--deployment", DEPLOYMENT)
+    told = verify(ledgers.hq, *believing)
+    assert told.exit_code == 0
+    assert "remark: " in told.err
+    assert "wang: the certificate is revoked" in told.err
+    (row,) = verify(ledgers.hq, *believing, "--json").json["verified"]
+    assert len(row["remarks"]) == 1
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a database, but long enough to look at"])
@@ -180,12 +178,11 @@ def test_the_ledger_of_a_configuration_must_be_that_node_s(ledgers: Ledgers, tmp
 
 def test_a_client_s_configuration_serves_as_well(ledgers: Ledgers, tmp_path: Path) -> None:
     config = tmp_path / "plant.toml"
-    keys = 'authority = "authority.crt"\ncertificate = "n"\nkey = "n"'
-    config.write_text(
-        f'role = "plant"\nnode = "plant-a"\ndeployment = "{DEPLOYMENT}"\njournal = "plant.db"\n[keys]\n{keys}\n'
-    )
+    place = 'role = "plant"\nnode = "plant-a"\njournal = "plant.db"\n'
+    keys = '[keys]\nauthority = "authority.crt"\ncertificate = "n"\nkey = "n"\n'
+    config.write_text(f'{place}deployment = "{DEPLOYMENT}"\n{keys}')
     assert verify("--config", config).exit_code == 0
-    config.write_text(f'role = "plant"\nnode = "plant-a"\n[keys]\n{keys}\n')
+    config.write_text(place + keys)
     told = verify("--config", config)
     assert told.exit_code == 1
     assert "deployment" in told.err

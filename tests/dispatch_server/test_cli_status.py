@@ -135,7 +135,7 @@ def test_a_posture_is_released_by_a_named_person(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     with program(config, release_posture={"posture": "normal"}) as server:
         told = run(app, "posture", "release", "--person", "chen", "--config", config, "--lang", "zh")
-    assert told.out == "态势处置:正常下令\n"
+    assert told.out == "态势处置：正常下令\n"
     assert server.asked == [("release-posture", {"person": "chen"})]
 
 

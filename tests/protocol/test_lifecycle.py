@@ -25,9 +25,10 @@ EXPECTED = """
 -: draft>drafted
 drafted: issue>issued cancel>cancelled expire>expired
 issued: accept>accepted reject>rejected cancel>cancelled expire>expired
-accepted: deliver>delivered no-answer>unanswered cancel>cancelled expire>expired
+accepted: deliver>delivered no-answer>undelivered cancel>cancelled expire>expired
+undelivered: deliver>delivered cancel>cancelled expire>expired
 delivered: read-back>read-back refuse>refused no-answer>unanswered cancel>cancelled expire>expired
-unanswered: deliver>delivered read-back>read-back refuse>refused cancel>cancelled expire>expired
+unanswered: read-back>read-back refuse>refused cancel>cancelled expire>expired
 read-back: confirm>confirmed reissue>issued refuse>refused cancel>cancelled expire>expired
 confirmed: begin>executing refuse>refused expire>expired recall>recalling recalled>cancelled lose>unknown
 recalling: begin>executing refuse>refused expire>expired recall>recalling recalled>cancelled lose>unknown
@@ -149,6 +150,22 @@ def test_an_observation_never_stands_in_the_way_of_what_the_plant_does() -> None
         if given in OFF_CHAIN and state:
             plant = {i for i in on_chain if (state, i) in TRANSITIONS and Signer.DISPATCHER not in SIGNERS[i]}
             assert plant <= {i for i in on_chain if (after, i) in TRANSITIONS}
+
+
+def allowed_on_chain(state: State) -> set[Input]:
+    return {given for here, given in TRANSITIONS if here is state and given not in OFF_CHAIN}
+
+
+def test_once_confirmed_what_the_chain_allows_never_depends_on_an_observation() -> None:
+    for (state, given), after in TRANSITIONS.items():
+        if given in OFF_CHAIN and state and CUSTODY[state] is Custody.PLANT:
+            assert allowed_on_chain(state) == allowed_on_chain(after)
+
+
+def test_before_that_neither_so_no_order_is_delivered_twice_or_read_back_undelivered() -> None:
+    for (state, given), after in TRANSITIONS.items():
+        if given in OFF_CHAIN and state and CUSTODY[state] is Custody.HEADQUARTERS:
+            assert allowed_on_chain(state) == allowed_on_chain(after)
 
 
 def test_an_unknown_outcome_is_left_only_by_what_the_plant_says_or_by_finding_out() -> None:

@@ -179,6 +179,19 @@ def test_whatever_breaks_and_whenever_nothing_is_lost_or_taken_twice(steps: list
     assert len(link.down_outbox) == len(link.up_outbox) == 0
 
 
+def test_what_an_earlier_link_brought_may_become_durable_on_the_next_one() -> None:
+    first = Link(up=(box(b"u1"), Inbox())).opened()
+    first.to_subordinate(first.ask())
+    list(first.superior.receive(first.answer(), first.now))
+    first.up_inbox.received = place(b"u1")  # its journal is slow, and the link breaks
+    second = reconnect(first, seed=2).opened()
+    second.up_inbox.mark_durable(place(b"u1"))
+    put(second.up_outbox, b"u2")
+    second.settle()
+    assert second.taken_up == [b"u2"]
+    assert len(second.up_outbox) == 0
+
+
 def test_nothing_of_an_old_session_leaks_into_the_new_one() -> None:
     link = Link(down=(box(b"order"), Inbox()), up=(box(b"event"), Inbox())).opened()
     late_down = link.ask()

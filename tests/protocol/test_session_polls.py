@@ -9,8 +9,8 @@ from protocol.frames import Kind, encode_frame
 from protocol.limits import MAX_ITEM, MAX_OPEN_REQUESTS, MAX_SAMPLES_PER_REPORT, Timers
 from protocol.messages import Sample
 from protocol.outbox import Inbox
-from protocol.session import Replied, Reported
-from tests.protocol.links import LEDGER, Link, box, place, put
+from protocol.session import Polled, Replied, Reported
+from tests.protocol.links import LEDGER, SUPERIORS_LEDGER, WALL_MS, Link, box, place, put
 from tests.protocol.traffic import asked, bodies, empty_report, fault, poll, report_of, silence
 
 SAMPLE = Sample(
@@ -213,6 +213,12 @@ def test_of_too_many_readings_the_oldest_go() -> None:
     link.now += 4.8
     kept = [sample.at_ms for sample in report_of(link.answer()).samples]
     assert kept == list(range(7, MAX_SAMPLES_PER_REPORT + 7))
+
+
+def test_every_poll_tells_the_time_of_the_superior_and_where_its_ledger_stands() -> None:
+    link = Link().opened()
+    link.run(5.0)
+    assert link.all(Polled) == [Polled(WALL_MS, SUPERIORS_LEDGER)] * 2
 
 
 def test_every_report_says_where_the_ledger_stands() -> None:

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 _DOMAIN = b"dispatch order event 1\x00"
 _OFF_CHAIN = {"no-answer", "recall", "lose", "find"}
 _BY_HQ = {"accept", "reject", "no-answer", "close", "lose", "find"}
-_BY_DESK = {"draft", "issue", "confirm", "reissue", "cancel", "recall"}
+_BY_DESK = {"draft", "issue", "confirm", "reissue", "cancel", "recall", "settle"}
 _BY_OPERATOR = {"read-back", "begin", "complete", "fail", "refuse"}
 _BY_PLANT = {"deliver", "recalled"}
-_LAST = {"reject", "refuse", "cancel", "recalled", "expire", "fail", "close"}
+_LAST = {"reject", "refuse", "cancel", "recalled", "expire", "settle", "close"}
 # What must stand right before these on the chain.
 _DIRECTLY_BEFORE = {
     "accept": {"issue", "reissue"},
@@ -32,6 +32,7 @@ _DIRECTLY_BEFORE = {
     "complete": {"begin"},
     "fail": {"begin"},
     "close": {"complete"},
+    "settle": {"fail"},
 }
 
 

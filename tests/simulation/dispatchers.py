@@ -55,6 +55,8 @@ class Dispatcher(Person):
         elif record.state in {State.ACCEPTED, State.DELIVERED, State.UNANSWERED}:
             if self.mood(record, "regret") < 0.04:
                 await self._cancel(record)
+        elif record.state is State.FAILED:
+            await self.sign(self._desk_node.desk.settle(order, "inspected", PATIENCE), f"settle {order}")
         elif record.state in {State.CONFIRMED, State.UNKNOWN} and self.mood(record, "recall") < 0.2:
             await self._cancel(record)
 

@@ -56,7 +56,6 @@ def _ledgers_agree(world: World, ledgers: dict[str, VerifiedLedger]) -> Iterable
             continue
         try:
             compare_ledgers(top if name in _direct(world) else ledgers.get(CENTER, top), ledger)
-            compare_ledgers(top, ledger)
         except LedgerFault as fault:
             yield f"ledgers differ: {fault}"
     for order, record in top.orders.items():
@@ -152,6 +151,8 @@ def _terms_only_grow(world: World) -> Iterable[str]:
 
 def _plants_are_lost_once(world: World) -> Iterable[str]:
     """To be lost again a plant must first have been silent again for as long as the rules say."""
+    if world.env.plan.is_hostile:  # a plant that lies about where it stands is lost as often as it lies
+        return
     patience = world.env.plan.rules.lost_after_ms / 1000
     for order, times in world.env.lost_at.items():
         if any(later - earlier < patience for earlier, later in pairwise(times)):

@@ -60,10 +60,10 @@ class CountingStation(Station):
     count: Callable[[str, int], None]
 
     @override
-    async def take(self, peer: str, items: Sequence[tuple[int, bytes]], policy: Policy) -> None:
+    async def take(self, peer: str, items: Sequence[tuple[int, bytes]], policy: Policy) -> int:
         received = self.inbox(peer).received.cursor
         self.count("items that came again", sum(cursor <= received for cursor, _ in items))
-        await super().take(peer, items, policy)
+        return await super().take(peer, items, policy)
 
 
 class Node:
@@ -244,6 +244,8 @@ class ClientNode(Node):
         station = await self._open_station()
         client = self.client = self._kind(station, self.superior)
         listener = self.listener = Listener(station, self.superior, client, self.rng.randbytes)
+        if isinstance(client, Plant):
+            client.superior_ms = listener.superior_ms
         self._serve(listener)
 
         async def tick() -> None:

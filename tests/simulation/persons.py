@@ -42,7 +42,9 @@ class Person:
                 if await self._is_logged_in():
                     await self.look_and_act()
             except NodeDown:
-                continue
+                continue  # the screen is dark
+            except OrderRefused as reason:
+                self.note(f"looks again: {reason}")
 
     async def look_and_act(self) -> None:
         """One look at the screen, and what follows from it. May raise NodeDown."""

@@ -67,7 +67,9 @@ class World:
         await self._settle()
         for work in people:
             work.cancel()
-        await asyncio.wait(people)
+        for ended in await asyncio.gather(*people, return_exceptions=True):
+            if not isinstance(ended, asyncio.CancelledError):
+                self.env.trace.fault(f"a person stopped working: {ended!r}")
         await self._settle()
         self.env.trace.faults.extend(self._unsettled())
         for node in self.nodes.values():

@@ -68,17 +68,13 @@ class Caller:
 def local_of(credentials: Credentials) -> Local:
     """A run of its own of a node that holds these."""
     return Local(
-        key=credentials.signing_key,
-        deployment=DEPLOYMENT,
-        boot=os.urandom(16),
-        journal=os.urandom(16),
-        inner=LogisticCipher,
+        key=credentials.signing_key, deployment=DEPLOYMENT, boot=os.urandom(16), inner=LogisticCipher
     )
 
 
-def hello(superior: Credentials, node: str, term: int, **changed: Any) -> bytes:
+def hello(holder: Credentials, node: str, term: int, **changed: Any) -> bytes:
     """A Hello that a node would take under this term, but for what is changed."""
-    local, fresh = local_of(superior), Fresh.of(os.urandom(48))
+    local, fresh = local_of(holder), Fresh.of(os.urandom(48))
     right = make_hello(local, node, fresh, term=term, timers=TIMERS, received=START)
     body = Hello.decode(Signed.decode(right).body).model_copy(update=changed).encode()
     signed = Signed(body=body, signature=local.key.sign(HELLO_DOMAIN, body))

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from protocol.frames import Kind, encode_frame
 from protocol.keys import Role
 from protocol.messages import LedgerHead, Poll
 from protocol.models import Wire
-from tests.system.grid import WITHIN, Grid, Topology, until
+from tests.system.grid import WITHIN, Grid, Topology
 from tests.system.caller import Caller, hello
 from tests.system.credentials import Credentials, Issuer, of_node
 
@@ -44,6 +45,18 @@ class Door:
         }
         issuer.revoke([self.strangers["revoked"]])
 
+    @contextmanager
+    def turns_away(self, code: WireCode, why: str = "") -> Iterator[None]:
+        """A stranger comes: it is counted and named, and the plant's real link goes on as it was."""
+        said = len(self.grid.logged("plant-a"))
+        refused = self.grid.status("plant-a")["refused_links"]
+        sessions = self.grid.link("plant-a")["sessions"]
+        yield
+        assert self.grid.wait_logged("plant-a", "link refused", why, after=said)["code"] == code.name
+        assert self.grid.status("plant-a")["refused_links"] == refused + 1
+        link = self.grid.link("plant-a")
+        assert (link["state"], link["sessions"], link["faults"]) == ("connected", sessions, 0)
+
     def knock(self, context: ssl.SSLContext, data: bytes = b"") -> bytes:
         """Come in, say something, and hear what is said."""
         try:
@@ -67,18 +80,6 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         grid.close()
 
 
-@pytest.fixture
-def undisturbed(door: Door) -> Iterator[None]:
-    """The stranger is counted; the plant's real link goes on as it was."""
-    refused, sessions = door.grid.status("plant-a")["refused_links"], door.grid.link("plant-a")["sessions"]
-    yield
-    until(lambda: door.grid.status("plant-a")["refused_links"] == refused + 1, "the stranger is counted")
-    link = door.grid.link("plant-a")
-    assert (link["state"], link["sessions"], link["faults"]) == ("connected", sessions, 0)
-    door.grid.wait_link("plant-b", state="connected")
-
-
-@pytest.mark.usefixtures("undisturbed")
 @pytest.mark.parametrize(
     ("who", "why"),
     [
@@ -92,10 +93,8 @@ def undisturbed(door: Door) -> Iterator[None]:
     ],
 )
 def test_a_certificate_that_is_not_the_superiors_opens_no_link(door: Door, who: str, why: str) -> None:
-    said = len(door.grid.logged("plant-a"))
-    door.knock(door.strangers[who].context(ssl.PROTOCOL_TLS_CLIENT), hello(door.hq, "plant-a", term=2))
-    line = door.grid.wait_logged("plant-a", "link refused", why, after=said)
-    assert line["code"] == WireCode.IDENTITY.name
+    with door.turns_away(WireCode.IDENTITY, why):
+        door.knock(door.strangers[who].context(ssl.PROTOCOL_TLS_CLIENT), hello(door.hq, "plant-a", term=2))
 
 
 def without_certificate() -> ssl.SSLContext:
@@ -104,29 +103,25 @@ def without_certificate() -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.usefixtures("undisturbed")
 def test_tls_without_a_certificate_opens_no_link(door: Door) -> None:
-    said = len(door.grid.logged("plant-a"))
-    door.knock(without_certificate())
-    door.grid.wait_logged("plant-a", "link refused", "peer did not return a certificate", after=said)
+    with door.turns_away(WireCode.IDENTITY, "peer did not return a certificate"):
+        door.knock(without_certificate())
 
 
-@pytest.mark.usefixtures("undisturbed")
 def test_an_older_tls_opens_no_link(door: Door) -> None:
-    said = len(door.grid.logged("plant-a"))
     context = door.hq.context(ssl.PROTOCOL_TLS_CLIENT)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    door.knock(context)
-    door.grid.wait_logged("plant-a", "link refused", "unsupported protocol", after=said)
+    with door.turns_away(WireCode.IDENTITY, "unsupported protocol"):
+        door.knock(context)
 
 
-@pytest.mark.usefixtures("undisturbed")
 def test_what_is_not_tls_opens_no_link(door: Door) -> None:
-    said = len(door.grid.logged("plant-a"))
-    with socket.create_connection(("127.0.0.1", door.port), timeout=WITHIN) as plain:
+    with (
+        door.turns_away(WireCode.IDENTITY, "http request"),
+        socket.create_connection(("127.0.0.1", door.port), timeout=WITHIN) as plain,
+    ):
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert read_to_the_end(plain) == b""
-    door.grid.wait_logged("plant-a", "link refused", "http request", after=said)
 
 
 def read_to_the_end(plain: socket.socket) -> bytes:
@@ -175,19 +170,16 @@ FIRST_WORDS: Sequence[tuple[str, WireCode, Callable[[Credentials, int], bytes]]]
 )
 
 
-@pytest.mark.usefixtures("undisturbed")
 @pytest.mark.parametrize(
     ("code", "words"), [pytest.param(code, words, id=name) for name, code, words in FIRST_WORDS]
 )
 def test_even_the_superiors_certificate_opens_no_link_with_wrong_first_words(
     door: Door, code: WireCode, words: Callable[[Credentials, int], bytes]
 ) -> None:
-    said = len(door.grid.logged("plant-a"))
-    with Caller(door.port, door.hq.context(ssl.PROTOCOL_TLS_CLIENT)) as caller:
+    context = door.hq.context(ssl.PROTOCOL_TLS_CLIENT)
+    with door.turns_away(code), Caller(door.port, context) as caller:
         caller.socket.sendall(words(door.hq, door.grid.status("hq")["term"] + 1))
         assert caller.farewell().code == code
-    line = door.grid.wait_logged("plant-a", "link refused", after=said)
-    assert line["code"] == code.name
 
 
 def test_a_crowd_of_silent_strangers_cannot_keep_the_superior_out(door: Door) -> None:

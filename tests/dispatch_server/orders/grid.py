@@ -59,7 +59,9 @@ class RunningClock(Clock):
 class Place:
     """One node with the policy of its present life."""
 
-    def __init__(self, key: SigningKey, skew_s: int, trust: TrustStore, make: "Callable[[Node], Policy]") -> None:
+    def __init__(
+        self, key: SigningKey, skew_s: int, trust: TrustStore, make: "Callable[[Node], Policy]"
+    ) -> None:
         self.name = key.certificate.name
         self.node = Node(key, trust=trust, clock=RunningClock(NOW_MS + (3_600 + skew_s) * 1000))
         self._make = make
@@ -122,7 +124,14 @@ class Grid:
             place.node.close()
         self.loop.close()
 
-    # --- people ---
+    # --- stations ---
+
+    def look_at_the_time(self, *, silent: bool) -> None:
+        """Headquarters and the plant do what is due. `silent`: nothing was heard of the plant lately."""
+        place = self.places["hq"]
+        assert isinstance(place.policy, Headquarters)
+        self.run(place.node.commit(place.policy.on_tick(lambda _plant: silent)))
+        self.run(self.places[self.plant_name].node.commit(self.plant.on_tick()))
 
     @property
     def desk(self) -> Desk:
@@ -138,6 +147,8 @@ class Grid:
         assert isinstance(policy, Plant)
         return policy
 
+    # --- people ---
+
     def dispatcher(self, order: str, *, turns: bool) -> None:
         """The dispatcher does something that the desk believes to be possible. Raises OrderRefused."""
         record = self.run(self.desk.station.find(order))
@@ -151,6 +162,8 @@ class Grid:
                 self.run(self.desk.confirm(order, 0))
             case Input.CANCEL | Input.RECALL:
                 self.run(self.desk.cancel(order, "stop", 0))
+            case Input.SETTLE:
+                self.run(self.desk.settle(order, "inspected", 0))
             case _:
                 return
 
@@ -216,14 +229,23 @@ class Grid:
         """Carry everything until nobody has anything to say."""
         ways = [*self.wires, *((below, above) for above, below in self.wires)]
         while True:
-            before = sum(place.node.station.outbox(p).last for place in self.places.values() for p in self.places)
+            before = sum(
+                place.node.station.outbox(p).last for place in self.places.values() for p in self.places
+            )
             for sender, receiver in ways:
                 self.carry(sender, receiver, again=0, count=100, acknowledge=True)
-            after = sum(place.node.station.outbox(p).last for place in self.places.values() for p in self.places)
+            after = sum(
+                place.node.station.outbox(p).last for place in self.places.values() for p in self.places
+            )
             if before == after:
                 return
 
     # --- what is to be seen ---
+
+    def suspicions(self) -> list[dict[str, str]]:
+        """What stations wrote down about one another since the last call."""
+        decisions = [place.node.decision() for place in self.places.values()]
+        return [note for one in decisions for note in one.notes("security") + one.notes("diverged")]
 
     def record(self, name: str, order: str) -> OrderRecord | None:
         """An order as one node knows it."""

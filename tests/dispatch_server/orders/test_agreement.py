@@ -9,10 +9,12 @@ from itertools import combinations
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from typing_extensions import override
 
 from protocol.errors import OrderRefused
 from protocol.lifecycle import Input, State
 from tests.dispatch_server.orders.grid import Grid
+from tests.dispatch_server.orders.support import RULES
 
 ORDERS = ("o-1", "o-2")
 _LOST = {State.UNKNOWN, State.UNKNOWN_EXECUTING}
@@ -71,16 +73,9 @@ class Agreement(RuleBasedStateMachine):
         sender, receiver = (below, above) if upward else (above, below)
         self._grid.carry(sender, receiver, again=again, count=count, acknowledge=acknowledge)
 
-    @rule(silent=st.booleans())
-    def headquarters_looks_at_the_time(self, silent: bool) -> None:
-        place = self._grid.places["hq"]
-        work = place.policy.on_tick(lambda _plant: silent)
-        self._grid.run(place.node.commit(work))
-
-    @rule()
-    def the_plant_looks_at_the_time(self) -> None:
-        place = self._grid.places[self._grid.plant_name]
-        self._grid.run(place.node.commit(self._grid.plant.on_tick()))
+    @rule(silent=_SELDOM)
+    def time_is_looked_at(self, silent: bool) -> None:
+        self._grid.look_at_the_time(silent=silent)
 
     @rule(seconds=st.sampled_from([1, 1, 1, 10, 10, 10, 130, 3600]))
     def time_passes(self, seconds: int) -> None:
@@ -95,6 +90,11 @@ class Agreement(RuleBasedStateMachine):
     @rule()
     def everything_arrives(self) -> None:
         self._grid.settle()
+        records = [self._grid.record("hq", order) for order in ORDERS]
+        if any(record.state in _LOST for record in records if record):
+            self.time_passes(RULES.lost_after_ms // 1000)
+            self._grid.look_at_the_time(silent=False)  # the plant is heard again: it is asked
+            self._grid.settle()
         for order in ORDERS:
             self._check_rest(order)
         for place in self._grid.places.values():
@@ -130,16 +130,15 @@ class Agreement(RuleBasedStateMachine):
                 if Input.BEGIN in chain:
                     assert chain[chain.index(Input.BEGIN) - 1] is Input.CONFIRM
                 record = self._grid.record(name, order)
-                for event in record.events if record else ():
-                    if event.event.input is Input.BEGIN:
-                        assert event.event.at_ms < record.content.valid_until_ms
+                begun = [e.event for e in record.events if e.event.input is Input.BEGIN] if record else []
+                assert all(record and event.at_ms < record.content.valid_until_ms for event in begun)
 
     @precondition(lambda self: self.grid)
     @invariant()
     def honest_stations_are_never_suspected(self) -> None:
-        for place in self._grid.places.values():
-            assert place.node.decision().notes("security") == []
+        assert self._grid.suspicions() == []
 
+    @override
     def teardown(self) -> None:
         if self.grid:
             try:

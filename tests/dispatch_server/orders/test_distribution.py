@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from protocol.items import AnswerItem, AskItem
+from protocol.items import AnswerItem
 from protocol.lifecycle import CUSTODY, SIGNERS, TRANSITIONS, Custody, Input, Signer, State
 from situational import Posture
 from tests.dispatch_server.orders.support import FarChain, Office
@@ -21,6 +21,7 @@ DESK_ONLY = frozenset(
         (State.DRAFTED, Input.EXPIRE),
         (State.ISSUED, Input.CANCEL),
         (State.ISSUED, Input.EXPIRE),
+        (State.ACCEPTED, Input.NO_ANSWER),
         (State.DELIVERED, Input.NO_ANSWER),
         (State.CONFIRMED, Input.BEGIN),
         (State.CONFIRMED, Input.LOSE),
@@ -54,6 +55,7 @@ BOTH = frozenset(
         (State.DELIVERED, Input.REFUSE),
         (State.DELIVERED, Input.CANCEL),
         (State.DELIVERED, Input.EXPIRE),
+        (State.UNANSWERED, Input.DELIVER),
         (State.UNANSWERED, Input.READ_BACK),
         (State.UNANSWERED, Input.REFUSE),
         (State.UNANSWERED, Input.CANCEL),
@@ -66,6 +68,7 @@ BOTH = frozenset(
         (State.CONFIRMED, Input.RECALL),
         (State.RECALLING, Input.RECALL),
         (State.UNKNOWN, Input.RECALL),
+        (State.FAILED, Input.SETTLE),
     }
 )
 OF_HEADQUARTERS_ALONE = {  # never the first event of a decision; their own tests are below
@@ -181,10 +184,3 @@ async def test_a_completed_order_is_closed_at_once_and_the_plant_hears_of_the_cl
     assert decision.events("desk-1") == [Input.COMPLETE, Input.CLOSE]
     assert decision.events("plant-1") == [Input.CLOSE]
     assert office.order().state is State.CLOSED
-
-
-async def test_a_lost_plant_is_asked_from_the_head_that_headquarters_knows(office: Office) -> None:
-    chain = await office.at(State.CONFIRMED)
-    decision = await office.tick("plant-1")
-    asked = [(peer, item) for peer, item in decision.posts if isinstance(item, AskItem)]
-    assert asked == [("plant-1", AskItem(to="plant-1", order="o-1", head=chain.record.head))]

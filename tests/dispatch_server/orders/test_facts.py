@@ -1,97 +1,16 @@
-"""dispatch_server/orders/headquarters.py: what a plant did is a fact; lost plants are asked and found."""
+"""dispatch_server/orders: what a plant did is a fact, whoever should not have done it; it is recorded."""
+
+from contextlib import closing
 
 import pytest
 
-from protocol.items import AnswerItem, EventItem, Item
+from protocol.items import EventItem
 from protocol.lifecycle import Input, State
-from protocol.record import apply
-from tests.dispatch_server.orders.support import FarChain, Office
-from tests.protocol.parties import PLANT, VALID_UNTIL_MS, Chain, shortest_way
+from protocol.limits import CLOCK_SKEW_MS, MAX_WISH_AGE_MS
+from tests.dispatch_server.orders.support import Office
+from tests.protocol.parties import AUTHORITY, OPERATOR, PLANT, VALID_UNTIL_MS, Chain
+from tests.support.pki import NOW_MS
 from tests.support.stations import up
-
-# --- lost and found ---
-
-
-def answer(chain: Chain, *, plant: str = "plant-1", head: bytes | None = None) -> AnswerItem:
-    """What the plant says of itself."""
-    return AnswerItem(
-        to="", plant=plant, order="o-1", head=head or chain.record.head, state=chain.record.state
-    )
-
-
-async def test_an_answer_with_the_same_head_finds_the_order(office: Office) -> None:
-    chain = await office.at(State.UNKNOWN)
-    assert (await office.say("plant-1", answer(chain))).recorded == [Input.FIND]
-    assert office.order().state is State.CONFIRMED
-
-
-async def test_what_the_plant_did_meanwhile_comes_before_its_answer(office: Office) -> None:
-    chain = await office.at(State.UNKNOWN)
-    begin = chain.add(Input.BEGIN)
-    decision = await office.say("plant-1", up(begin), answer(chain))
-    assert decision.recorded == [Input.BEGIN]
-    assert office.order().state is State.EXECUTING
-
-
-async def test_an_answer_with_another_chain_finds_nothing_and_is_a_matter_of_security(
-    office: Office,
-) -> None:
-    chain = await office.at(State.UNKNOWN)
-    decision = await office.say("plant-1", answer(chain, head=b"h" * 32))
-    assert (decision.recorded, decision.posts) == ([], [])
-    assert decision.notes("security")[0]["subject"] == "o-1"
-    assert office.order().state is State.UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("peer", "plant", "order"),
-    [
-        ("plant-2", "plant-1", "o-1"),
-        ("plant-2", "plant-2", "o-1"),
-        ("plant-1", "plant-2", "o-1"),
-        ("plant-1", "plant-1", "o-9"),
-    ],
-)
-async def test_an_answer_about_an_order_of_others_is_a_matter_of_security(
-    office: Office, peer: str, plant: str, order: str
-) -> None:
-    chain = await office.at(State.UNKNOWN)
-    item = answer(chain, plant=plant).model_copy(update={"order": order})
-    decision = await office.say(peer, item)
-    assert decision.recorded == []
-    assert decision.notes("security")[0]["subject"] == peer
-    assert office.heard == []
-
-
-@pytest.mark.parametrize("state", [State.CONFIRMED, State.EXECUTING, State.CANCELLED])
-async def test_an_answer_that_comes_when_nothing_is_lost_changes_nothing(
-    office: Office, state: State
-) -> None:
-    chain = await office.at(state)
-    decision = await office.say("plant-1", answer(chain))
-    assert (decision.recorded, decision.posts, decision.notes("security")) == ([], [], [])
-
-
-@pytest.mark.parametrize("sign", ["fact", "answer"])
-async def test_a_fact_and_an_answer_are_signs_of_life_of_a_plant_behind_a_center(
-    office: Office, sign: str
-) -> None:
-    chain = FarChain.along(*shortest_way(State.UNKNOWN)[1:])
-    await office.node.load(chain.record)
-    item: Item = up(chain.event(Input.BEGIN)) if sign == "fact" else answer(chain, plant="plant-3")
-    await office.say("center-1", item)
-    assert office.heard == ["plant-3"]
-
-
-async def test_neither_a_repeated_nor_a_refused_event_is_a_sign_of_life(office: Office) -> None:
-    chain = await office.at(State.EXECUTING)
-    old = chain.record.events[-1]
-    forged = chain.event(Input.COMPLETE, previous=bytes(32))
-    await office.say("plant-1", up(old), up(forged))
-    assert office.heard == []
-
-
-# --- what a plant did is a fact ---
 
 
 @pytest.mark.parametrize(
@@ -103,15 +22,43 @@ async def test_neither_a_repeated_nor_a_refused_event_is_a_sign_of_life(office: 
         (State.RECALLING, Input.REFUSE),
     ],
 )
-async def test_a_fact_is_recorded_though_the_session_ended_and_the_clock_is_off(
+async def test_a_fact_is_recorded_in_doubt_though_the_session_ended(
     office: Office, state: State, given: Input
 ) -> None:
     chain = await office.at(state)
     office.people.sessions = set()
-    fact = chain.event(given, at_ms=VALID_UNTIL_MS - 1)
+    fact = chain.event(given)
     decision = await office.say("plant-1", up(fact))
     assert decision.recorded[0] is given
-    assert apply(chain.record, fact).state in {office.order().state, State.COMPLETED}
+    assert decision.refusals == []
+    assert [note["code"] for note in decision.notes("doubt")] == ["session"]
+
+
+async def test_a_fact_under_a_certificate_that_is_revoked_by_now_is_recorded_in_doubt() -> None:
+    with closing(Office(trust=AUTHORITY.trust(OPERATOR))) as office:
+        chain = Chain.at(State.CONFIRMED)
+        before = chain.event(Input.BEGIN, at_ms=NOW_MS - 1)
+        office.node.station.trust = AUTHORITY.trust()
+        await office.node.load(chain.record)
+        office.node.station.trust = office.node.trust
+        decision = await office.say("plant-1", up(before))
+        assert decision.recorded == [Input.BEGIN]
+        assert [note["code"] for note in decision.notes("doubt")] == ["signature"]
+
+
+@pytest.mark.parametrize("off_ms", [CLOCK_SKEW_MS + 1, -MAX_WISH_AGE_MS - 1])
+async def test_a_fact_with_a_clock_that_is_off_is_recorded_in_doubt(office: Office, off_ms: int) -> None:
+    chain = await office.at(State.CONFIRMED)
+    office.clock.ms = NOW_MS + 1_000_000
+    begin = chain.event(Input.BEGIN, at_ms=office.clock.ms + off_ms)
+    decision = await office.say("plant-1", up(begin))
+    assert decision.recorded == [Input.BEGIN]
+    assert [note["code"] for note in decision.notes("doubt")] == ["clock"]
+
+
+async def test_a_fact_that_nothing_speaks_against_is_not_in_doubt(office: Office) -> None:
+    chain = await office.at(State.CONFIRMED)
+    assert (await office.say("plant-1", up(chain.event(Input.BEGIN)))).notes("doubt") == []
 
 
 async def test_a_fact_that_does_not_continue_the_chain_is_refused_and_noted(office: Office) -> None:
@@ -146,8 +93,8 @@ async def test_a_begin_after_the_validity_is_no_fact(office: Office) -> None:
 async def test_what_cannot_be_sent_any_more_is_recorded_and_noted(office: Office) -> None:
     chain = await office.at(State.READ_BACK)
     del office.routes["plant-1"]
-    decision = await office.say("desk-1", up(chain.event(Input.CONFIRM)))
-    assert decision.recorded == [Input.CONFIRM]
+    decision = await office.say("desk-1", up(chain.event(Input.CANCEL)))
+    assert decision.recorded == [Input.CANCEL]
     assert [peer for peer, _ in decision.posts] == ["desk-1"]
     assert decision.notes("undeliverable") == [{"order": "o-1", "subject": "plant-1"}]
 

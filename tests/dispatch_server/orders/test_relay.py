@@ -5,10 +5,11 @@ from contextlib import closing
 import pytest
 
 from protocol.errors import RefusalCode
-from protocol.items import AnswerItem, AskItem, EventItem, Item, RefusalItem, event_item
+from protocol.items import AnswerItem, AskItem, EventItem, Item, RefusalItem, answer_item, event_item
 from protocol.keys import Role
 from protocol.lifecycle import Input, State
 from protocol.orders import VerifiedEvent
+from protocol.record import OrderRecord
 from tests.dispatch_server.orders.support import FAR_OPERATOR, Center, FarChain
 from tests.protocol.parties import AUTHORITY, DISPATCHER, HQ, OPERATOR, Chain, shortest_way
 from tests.support.pki import NOW_MS
@@ -36,6 +37,12 @@ def the_refusal(decision: Decision, peer: str, code: RefusalCode) -> None:
     assert [told for told, _ in decision.posts] == [peer]
     assert [(item.to, item.code) for _, item in decision.refusals] == [(peer, code)]
     assert code.value in {note["code"] for note in decision.notes("security") + decision.notes("late")}
+
+
+def went_nowhere(decision: Decision, record: OrderRecord | None) -> None:
+    """Nothing was passed on or kept; headquarters is told where the order ends here."""
+    assert decision.recorded == []
+    assert decision.posts == [("hq", answer_item("plant-3", "o-1", record))]
 
 
 # --- down ---
@@ -77,25 +84,25 @@ async def test_an_item_for_a_node_that_is_no_child_goes_nowhere(center: Center, 
     assert decision.notes("security")[0]["to"] == to
 
 
-async def test_a_tampered_event_from_above_goes_nowhere(center: Center) -> None:
+async def test_a_tampered_event_from_above_goes_nowhere_and_headquarters_hears_of_it(center: Center) -> None:
     item = down(FarChain().record.events[0]).model_copy(update={"signature": bytes(64)})
     decision = await center.say("hq", item)
-    assert (decision.posts, decision.recorded) == ([], [])
+    went_nowhere(decision, None)
     assert decision.notes("security")[0]["code"] == "signature"
 
 
 async def test_an_event_from_above_that_does_not_continue_the_chain_goes_nowhere(center: Center) -> None:
     chain = await at(center, State.READ_BACK)
     decision = await center.say("hq", down(chain.event(Input.CONFIRM, previous=b"p" * 32)))
-    assert (decision.posts, decision.recorded) == ([], [])
+    went_nowhere(decision, chain.record)
 
 
 async def test_a_recall_that_meets_a_begun_order_is_late_and_not_suspect(center: Center) -> None:
     chain = await at(center, State.CONFIRMED)
     recall = chain.event(Input.RECALL)
-    await center.say("plant-3", up(chain.event(Input.BEGIN)))
+    await center.say("plant-3", up(chain.add(Input.BEGIN)))
     decision = await center.say("hq", down(recall))
-    assert decision.posts == []
+    went_nowhere(decision, chain.record)
     assert decision.notes("late")
     assert not decision.notes("security")
 

@@ -39,7 +39,7 @@ def printed(renderable: RenderableType, *, colour: bool = False) -> str:
 
 
 def test_words_that_repeat_the_steps_are_the_same_whatever_their_width_case_and_blanks() -> None:
-    rows = compare(STEPS, "Breaker 5012:OPEN;  earth  switch 7 : close")
+    rows = compare(STEPS, "Breaker 5012：OPEN；  earth  switch 7 : close")
     assert [same for _, _, same in rows] == [True, True]
 
 
