@@ -26,7 +26,7 @@ MAX_TERM_STEP = 1 << 20  # how far one Hello may raise the term
 CLOCK_SKEW_MS = 30_000  # how far a signer's wall clock may be off ours
 MAX_WISH_AGE_MS = 120_000  # a wish that comes later than that was decided on an old view of the grid
 MAX_VALIDITY_MS = 7 * 24 * 3_600_000  # no order is valid for longer after it was drafted
-MAX_REFUSALS = 64  # events refused in one session before the link is ended
+MAX_REFUSALS = 64  # events refused in about a minute before the link is ended
 
 
 @dataclass(frozen=True, slots=True)

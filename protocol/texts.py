@@ -106,10 +106,12 @@ OUTCOMES: Mapping[str, Words] = {
 NEXT_STEPS: Mapping[Role, Mapping[State, Words]] = {
     Role.DESK: {
         State.DRAFTED: ("下令或取消", "issue or cancel"),
+        State.UNDELIVERED: ("电话联系厂站", "telephone the plant"),
         State.UNANSWERED: ("电话联系厂站", "telephone the plant"),
         State.READ_BACK: ("核对复诵：确认或重新下令", "compare: confirm or reissue"),
         State.UNKNOWN: ("电话联系厂站", "telephone the plant"),
         State.UNKNOWN_EXECUTING: ("电话联系厂站", "telephone the plant"),
+        State.FAILED: ("处置后了结", "settle once the equipment is safe"),
     },
     Role.PLANT: {
         State.DELIVERED: ("复诵或拒绝", "read back or refuse"),

@@ -16,7 +16,7 @@ from protocol.terminal.tables import show
 from protocol.terminal.talk import Talk
 from protocol.texts import SENTENCES, say
 
-app = command_group("Draft, issue, reissue, cancel and look at orders.")
+app = command_group("Draft, issue, reissue, cancel, settle and look at orders.")
 
 OrderArgument = Annotated[str, typer.Argument(metavar="ORDER_ID")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; others read it.")]

@@ -28,6 +28,7 @@ from protocol.session import Acknowledged, Opened, Reported, goodbye
 from protocol.superior import SuperiorSession
 
 _CHUNK = 64 * 1024
+_REFUSALS_FORGOTTEN_S = 60.0  # so long until MAX_REFUSALS refusals are forgotten
 _REQUEST_BURST = 60.0
 _REQUESTS_PER_S = 2.0
 _HEALTHY_AFTER = 60.0  # s that a session must last before earlier faults are forgiven
@@ -191,7 +192,8 @@ class _Conversation:
         self._stream = stream
         self._requests: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(MAX_OPEN_REQUESTS)
         self._counted = 0
-        self._refusals = 0
+        self._refusals = 0.0
+        self._refused_at = self._now()
         self._tokens = _REQUEST_BURST
         self._tokens_at = self._now()
         self._session = SuperiorSession(
@@ -238,11 +240,18 @@ class _Conversation:
                 raise PeerFault(WireCode.LIMIT, "too many requests")
             self._requests.put_nowait(request)
         if report.items:
-            self._refusals += await self._station.take(link.node, report.items, link.policy)
+            self._count_refusals(await self._station.take(link.node, report.items, link.policy))
             self._station.witness(link.node, report.ledger)
-        if self._refusals > MAX_REFUSALS:
-            raise PeerFault(WireCode.LIMIT, f"more than {MAX_REFUSALS} events refused in one session")
         self._session.report_done()
+
+    def _count_refusals(self, refused: int) -> None:
+        """People are refused now and then for as long as a link lives; only a flood of it is a fault."""
+        now = self._now()
+        forgotten = (now - self._refused_at) * MAX_REFUSALS / _REFUSALS_FORGOTTEN_S
+        self._refusals = max(0.0, self._refusals - forgotten) + refused
+        self._refused_at = now
+        if self._refusals > MAX_REFUSALS:
+            raise PeerFault(WireCode.LIMIT, f"more than {MAX_REFUSALS} events refused in a short time")
 
     def _has_token(self) -> bool:
         """People at one station ask a few times a minute; each question costs us a durable record."""

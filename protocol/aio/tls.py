@@ -137,6 +137,8 @@ class _Door:
         if error := task.exception():
             if isinstance(error, ssl.SSLError):
                 self._refuse(PeerFault(WireCode.IDENTITY, f"TLS: {error}"))
+            elif not isinstance(error, OSError):
+                raise error  # a defect of ours: the loop tells of it
         elif len(self._guests) >= self._places:
             task.result().close()
         else:

@@ -22,6 +22,7 @@ View = Mapping[str, Any]
 _ABNORMAL = frozenset(
     {
         State.REJECTED,
+        State.UNDELIVERED,
         State.UNANSWERED,
         State.RECALLING,
         State.UNKNOWN,

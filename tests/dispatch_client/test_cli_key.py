@@ -1,5 +1,6 @@
 import os
 import stat
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,12 @@ from dispatch_server import pki
 from tests.support.terminal import run
 
 PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _cheap_wrapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap = WrappingCost(memory_kib=8, iterations=1)
+    monkeypatch.setattr(import_module("dispatch_client.cli.key"), "WrappingCost", lambda: cheap)
 
 
 def new(folder: Path, typed: str, person: str = "wang", *more: str) -> tuple[int, str, str]:

@@ -111,6 +111,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_confirmed(tmp_path: Path)
 
 ACTIONS: list[tuple[list[str], str, dict[str, Any]]] = [
     (["order", "cancel", "t-1", "--reason", "wrong line"], "cancel", {"order": "t-1", "text": "wrong line"}),
+    (["order", "settle", "t-1", "--reason", "isolated"], "settle", {"order": "t-1", "text": "isolated"}),
     (["read-back", "t-1", "--words", "b: open"], "read-back", {"order": "t-1", "text": "b: open"}),
     (["begin", "t-1"], "begin", {"order": "t-1"}),
     (["complete", "t-1", "--result", "done 完毕"], "complete", {"order": "t-1", "text": "done 完毕"}),

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from dispatch_client.__main__ import app
 from protocol.aio.control import CommandFailed
 from tests.dispatch_client.support import PASSWORD, program, status, write_config
@@ -107,3 +109,20 @@ def test_the_inbox_of_a_plant_says_what_the_operator_does(tmp_path: Path) -> Non
         told = run(app, "inbox", "--config", config, "--lang", "zh")
     assert "开始执行" in told.out
     assert "复诵或拒绝" in told.out
+
+
+def test_watching_without_a_screen_prints_one_below_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path)
+    pauses = iter([None, None])
+
+    def pause(_seconds: float) -> None:
+        if next(pauses, "over") == "over":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("protocol.terminal.tables.time.sleep", pause)
+    with program(config, status=status(), list=[orders.row()]):
+        told = run(app, "inbox", "--watch", "--config", config)
+    assert told.exit_code == 130
+    assert told.out.count("t-1") == 3

@@ -8,8 +8,9 @@ import pytest
 
 from dispatch_server.__main__ import app
 from dispatch_server.demo.token import SoftwareToken
+from dispatch_server.identity.errors import PasswordRefused
 from dispatch_server.identity.lockout import UNTIL_UNLOCKED, LockoutState
-from dispatch_server.identity.passwords import Argon2Parameters, PasswordRefused, verify_password
+from dispatch_server.identity.passwords import Argon2Parameters, verify_password
 from dispatch_server.identity.sealing import read_key_file
 from dispatch_server.identity.store import IdentityStore
 from tests.dispatch_server.support import write_config

@@ -91,6 +91,11 @@ def test_a_hello_says_who_calls_whom_under_which_term_and_timers() -> None:
     assert payload == hello(poll_interval_ms=1_000, hold_ms=800, acknowledged=17, digest=b"d" * 32)
 
 
+def test_a_poll_may_be_held_for_the_whole_interval() -> None:
+    payload = hello(poll_interval_ms=100, hold_ms=100)
+    assert read_hello(payload, local(PLANT), HQ.certificate, GRANTED).hold_ms == 100
+
+
 def test_a_center_is_a_superior_too() -> None:
     payload = hello(CENTER, superior="center-1")
     assert read_hello(payload, local(PLANT), CENTER.certificate, GRANTED).superior == "center-1"

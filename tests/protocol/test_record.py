@@ -378,7 +378,7 @@ def test_no_sequence_of_events_executes_an_order_that_was_not_confirmed_as_it_st
         inputs = [event.event.input for event in chain.record.events]
         if chain.record.state in EXECUTED:
             last_issue = max(i for i, given in enumerate(inputs) if given in TWO_FACTOR)
-            needed = [Input.ACCEPT, Input.READ_BACK, Input.CONFIRM, Input.BEGIN]
+            needed = [Input.ACCEPT, Input.DELIVER, Input.READ_BACK, Input.CONFIRM, Input.BEGIN]
             assert [given for given in inputs[last_issue:] if given in needed] == needed
     assert all(
         event.signer in {DISPATCHER.certificate, OPERATOR.certificate, HQ.certificate, PLANT.certificate}

@@ -41,7 +41,7 @@ class Dispatcher(Person):
             validity = self.rng.choice(_VALID_FOR_S) * 1000
             self.drafted[order] = (self.rng.choice(self._plants), self.node.wall_ms() + validity)
         for order in tuple(self.drafted):
-            if not self.is_waiting(order):
+            if not self.must_wait(order):
                 await self._go_on_with(order)
 
     async def _go_on_with(self, order: str) -> None:
@@ -56,7 +56,7 @@ class Dispatcher(Person):
             if self.mood(record, "regret") < 0.04:
                 await self._cancel(record)
         elif record.state is State.FAILED:
-            await self.sign(self._desk_node.desk.settle(order, "inspected", PATIENCE), f"settle {order}")
+            await self.sign(order, self._desk_node.desk.settle(order, "inspected", PATIENCE), "settle")
         elif record.state in {State.CONFIRMED, State.UNKNOWN} and self.mood(record, "recall") < 0.2:
             await self._cancel(record)
 
@@ -72,7 +72,7 @@ class Dispatcher(Person):
             valid_until_ms=valid_until_ms,
             patience=PATIENCE,
         )
-        return await self.sign(draft, f"draft {order}")
+        return await self.sign(order, draft, "draft")
 
     async def _on_drafted(self, record: OrderRecord) -> None:
         mood = self.mood(record, "issue")
@@ -86,7 +86,7 @@ class Dispatcher(Person):
         last = record.events[-1].event
         is_right = isinstance(last, ReadBack) and last.words == right_words(record)
         if is_right and mood < 0.85:
-            await self.sign(self._desk_node.desk.confirm(record.order, PATIENCE), f"confirm {record.order}")
+            await self.sign(record.order, self._desk_node.desk.confirm(record.order, PATIENCE), "confirm")
         elif mood < 0.9:
             await self._issue(record, Input.REISSUE)
         elif mood < 0.95:
@@ -102,8 +102,8 @@ class Dispatcher(Person):
         if challenge:
             desk = self._desk_node.desk
             issue = desk.issue(record.order, given, challenge, "as planned", PATIENCE)
-            await self.sign(issue, f"{given.value} {record.order}")
+            await self.sign(record.order, issue, given.value)
 
     async def _cancel(self, record: OrderRecord) -> None:
         cancel = self._desk_node.desk.cancel(record.order, "changed plans", PATIENCE)
-        await self.sign(cancel, f"cancel {record.order}")
+        await self.sign(record.order, cancel, "cancel")

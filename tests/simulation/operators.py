@@ -26,7 +26,7 @@ class Operator(Person):
         """Go on with what is open, in the order in which it came."""
         for record in tuple(self.client().station.orders.values()):
             now = self.client().station.orders.get(record.order)  # earlier acts took their time
-            if now and now.is_open and not self.is_waiting(now.order):
+            if now and now.is_open and not self.must_wait(now.order):
                 await self._go_on_with(now)
 
     async def _go_on_with(self, record: OrderRecord) -> None:
@@ -47,9 +47,9 @@ class Operator(Person):
         plant = self._plant_node.plant
         if mood < 0.85:
             words = right_words(record) if mood < 0.7 else "breaker 9 close"
-            await self.sign(plant.read_back(record.order, words, PATIENCE), f"read back {record.order}")
+            await self.sign(record.order, plant.read_back(record.order, words, PATIENCE), "read back")
         elif mood < 0.92:
-            await self.sign(plant.refuse(record.order, "not safe", PATIENCE), f"refuse {record.order}")
+            await self.sign(record.order, plant.refuse(record.order, "not safe", PATIENCE), "refuse")
 
     async def _on_confirmed(self, record: OrderRecord) -> None:
         mood = self.mood(record, "begin")
@@ -58,7 +58,7 @@ class Operator(Person):
             await self._begin(record)
         elif mood < 0.95:
             refusal = self._plant_node.plant.refuse(record.order, "not safe any more", PATIENCE)
-            await self.sign(refusal, f"refuse {record.order}")
+            await self.sign(record.order, refusal, "refuse")
 
     async def _begin(self, record: OrderRecord) -> None:
         """One hand on the mouse, or a nervous double click; the other hand on the switch."""
@@ -67,7 +67,7 @@ class Operator(Person):
 
     async def _begin_once(self, record: OrderRecord) -> None:
         asked_ms = self.node.wall_ms()
-        outcome = await self.sign(self._plant_node.plant.begin(record.order), f"begin {record.order}")
+        outcome = await self.sign(record.order, self._plant_node.plant.begin(record.order), "begin")
         if outcome:
             self._execute(record, outcome.event_hash, asked_ms, is_resumed=False)
 
@@ -82,11 +82,11 @@ class Operator(Person):
         if not self.equipment.has_executed(order):  # the crash came before we were told
             now = self.node.wall_ms()
             if now >= record.content.valid_until_ms:
-                await self.sign(plant.fail(order, "interrupted, not carried out"), f"fail {order}")
+                await self.sign(order, plant.fail(order, "interrupted, not carried out"), "fail")
                 return
             self._execute(record, None, now, is_resumed=True)
         mood = self.mood(record, "complete")
         if mood < 0.75 or (self.is_in_a_hurry and mood >= 0.9):
-            await self.sign(plant.complete(order, "done"), f"complete {order}")
+            await self.sign(order, plant.complete(order, "done"), "complete")
         elif mood < 0.9:
-            await self.sign(plant.fail(order, "the breaker is stuck"), f"fail {order}")
+            await self.sign(order, plant.fail(order, "the breaker is stuck"), "fail")

@@ -20,6 +20,7 @@ from tests.support.virtual_loop import Seeded
 PATIENCE = 3.0  # s that a person looks at the clock after signing
 _ANSWER = 40.0  # s: a question about people that has no answer by then has none at all
 _TYPO = 0.05
+_PAUSE = (2.0, 10.0)  # s until a person comes back to an order after a refusal
 
 
 class Person:
@@ -32,6 +33,7 @@ class Person:
         self.key = cast().people[self.name]
         self.rng: random.Random = Seeded(f"{node.env.plan.seed}/{self.name}")
         self.is_in_a_hurry = False  # after the rough time: what was begun is brought to its end
+        self._back_at: dict[str, float] = {}
         self._moods: dict[tuple[str, int, str], float] = {}
 
     async def work(self) -> None:
@@ -73,9 +75,12 @@ class Person:
             self.node.env.trace.fault(f"{self.name} never got an answer to: {what}")
         return None
 
-    async def sign(self, action: Coroutine[Any, Any, Outcome], what: str) -> Outcome | None:
+    async def sign(self, order: str, action: Coroutine[Any, Any, Outcome], what: str) -> Outcome | None:
         """Sign something at the station; keeps what the person was told. Raises NodeDown."""
+        what = f"{what} {order}"
         outcome: Outcome | None = await self.try_to(self.node.do(action), what)
+        if outcome is None or outcome.kind is OutcomeKind.REFUSED:
+            self._back_at[order] = asyncio.get_running_loop().time() + self.rng.uniform(*_PAUSE)
         if outcome:
             self.note(f"{what}: {outcome.kind.value} {outcome.reason}")
             if outcome.kind is not OutcomeKind.PENDING:
@@ -87,8 +92,10 @@ class Person:
         """Write to the trace."""
         self.node.env.trace.note(what, self.node.name)
 
-    def is_waiting(self, order: str) -> bool:
-        """Whether something signed here is still on its way."""
+    def must_wait(self, order: str) -> bool:
+        """Whether something signed here is still on its way, or was refused a moment ago."""
+        if asyncio.get_running_loop().time() < self._back_at.get(order, 0.0):
+            return True
         return any(row.order == order for row in self.client().station.pending.values())
 
     def mood(self, record: OrderRecord, about: str) -> float:

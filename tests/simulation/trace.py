@@ -20,12 +20,16 @@ IS_LATE: ContextVar[Callable[[], bool]] = ContextVar("is_late")
 
 
 class Trace:
-    """`lines` in the order of time; `counts` of what must not stay untested; `faults` found on the way."""
+    """`lines` in the order of time; `counts` of what must not stay untested; `faults` found on the way.
 
-    def __init__(self) -> None:
+    `alarms`: what the programs may not log in this run.
+    """
+
+    def __init__(self, alarms: frozenset[str] = frozenset()) -> None:
         self.lines: list[str] = []
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
+        self.alarms = alarms
 
     def note(self, what: str, where: str | None = None) -> None:
         """Write a line about `where`, or about the node whose code runs now."""
@@ -52,6 +56,8 @@ class Trace:
             self.fault(f"a defect was caught at a link: {event.get('exc_info')!r}")
         if name == "peer at fault" or (name == "link refused" and not IS_LATE.get()()):
             self.fault(f"{name}: {event['why']}")
+        if name in self.alarms:
+            self.fault(f"{name}, which only a hostile or defective station does: {dict(event)}")
         text = " ".join(f"{key}={event[key]}" for key in sorted(event) if key != "exc_info")
         self.note(f"{name} {text}")
         self.count(f"log: {name}")

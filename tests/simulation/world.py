@@ -27,6 +27,7 @@ _TIGHT = {
     "protocol.seal.REKEY_AFTER": 4,
     "protocol.aio.station._CLOSED_KEPT": 3,
 }
+_FALSE_ALARMS = frozenset({"plant stands elsewhere"})  # in a run in which everybody is honest
 _LOOK = 2.0  # s
 _ATTACKS_APART = (0.5, 4.0)  # s
 
@@ -115,7 +116,8 @@ class Result:
 
 def simulate(seed: int) -> Result:
     """Run a seed. Raises nothing that the nodes do: see `trace.faults`, and invariants.py for the rest."""
-    drawn, trace = plan(seed), Trace()
+    drawn = plan(seed)
+    trace = Trace(frozenset() if drawn.is_hostile else _FALSE_ALARMS)
     with trace.takes_logs(), _limits(tight=drawn.is_tight):
         world = run(_live(drawn, trace))
     return Result(world, trace)

@@ -9,18 +9,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
+from protocol.errors import LinkError
 from protocol.frames import FrameReader, Kind, encode_frame
-from protocol.handshake import Fresh, Grant
+from protocol.handshake import Fresh, Grant, make_welcome
 from protocol.items import Item
 from protocol.keys import parse_certificate
-from protocol.messages import Hello, LedgerHead, Signed, Welcome
-from protocol.outbox import Inbox, Outbox
+from protocol.messages import LedgerHead, Signed, Welcome
+from protocol.outbox import START, Inbox, Outbox
 from protocol.session import HelloReceived
 from protocol.subordinate import SubordinateSession
 from tests.system.caller import local_of
 from tests.system.credentials import Credentials
 
 WELCOME_DOMAIN = b"dispatch welcome 1\x00"
+_HASTE = 0.5  # s: beyond the time that a poll would be held
 NOWHERE = LedgerHead(entry=0, hash=bytes(32))
 
 
@@ -37,9 +39,11 @@ class Guest:
 
     def hear(self) -> tuple[Kind, bytes]:
         """The next frame. Raises EOFError."""
+        data = b""  # an earlier read may have brought more than one
         while True:
-            for frame in self._reader.feed(self.read(), frozenset(Kind)):
+            for frame in self._reader.feed(data, frozenset(Kind)):
                 return frame
+            data = self.read()
 
     def read(self) -> bytes:
         """The next bytes. Raises EOFError."""
@@ -82,7 +86,7 @@ class Impostor:
             while True:
                 connection, _ = self._door.accept()
                 connection.settimeout(10)
-                with suppress(OSError, EOFError), self._context.wrap_socket(connection, True) as secured:
+                with suppress(OSError, EOFError, LinkError), self._context.wrap_socket(connection, True) as secured:
                     self._behave(Guest(secured, visit))
                 visit += 1
 
@@ -100,8 +104,10 @@ class PlayedPlant:
         """Have something to say."""
         self.outbox.mark_durable(self.outbox.add(item.encode()))
 
-    def serve(self, guest: Guest, enough: Callable[[], bool]) -> None:
-        """Agree on keys and answer polls, until it is enough."""
+    def serve(
+        self, guest: Guest, enough: Callable[[], bool], alter: Callable[[bytes], bytes] = bytes
+    ) -> None:
+        """Agree on keys and answer polls, until it is enough; `alter` changes what is said."""
         session = SubordinateSession(
             self.local, self._superior, granted=Grant(), outbox=self.outbox, inbox=self._inbox
         )
@@ -109,41 +115,16 @@ class PlayedPlant:
             for event in session.receive(guest.read(), time.monotonic()):
                 if isinstance(event, HelloReceived):
                     session.welcome(event.hello, Fresh.of(os.urandom(48)), time.monotonic())
-            session.advance(time.monotonic() + 10, NOWHERE)  # no poll is held
-            data = session.data_to_send()
+            session.advance(time.monotonic() + _HASTE, NOWHERE)
+            data = alter(session.data_to_send())
             self.said.append(data)
             guest.say(data)
 
 
-def welcome(credentials: Credentials, hello: bytes, **changed: object) -> bytes:
-    """The answer to a Hello's payload, but for what is changed."""
-    session = SubordinateSession(
-        local_of(credentials),
-        credentials.signing_key.certificate,
-        granted=Grant(),
-        outbox=Outbox(),
-        inbox=Inbox(),
-    )
-    del session
-    key = credentials.signing_key
-    fresh = Fresh.of(os.urandom(48))
-    from hashlib import sha256
-
-    body = Welcome.model_validate(
-        {
-            "version": 1,
-            "node": key.certificate.name,
-            "role": key.certificate.role,
-            "acknowledged": 0,
-            "digest": bytes(32),
-            "hello": sha256(Signed.decode(hello).body).digest(),
-            "ephemeral": fresh.public,
-            "nonce": fresh.nonce,
-        }
-        | changed
-    ).encode()
-    signed = Signed(body=body, signature=key.sign(WELCOME_DOMAIN, body))
+def welcome(credentials: Credentials, hello_payload: bytes, **changed: object) -> bytes:
+    """The answer that headquarters would take to a Hello's payload, but for what is changed."""
+    local, fresh = local_of(credentials), Fresh.of(os.urandom(48))
+    right, _ = make_welcome(local, hello_payload, START, fresh)
+    body = Welcome.decode(Signed.decode(right).body).model_copy(update=changed).encode()
+    signed = Signed(body=body, signature=local.key.sign(WELCOME_DOMAIN, body))
     return encode_frame(Kind.WELCOME, signed.encode())
-
-
-__all__ = ["Behaviour", "Guest", "Hello", "Impostor", "PlayedPlant", "welcome"]

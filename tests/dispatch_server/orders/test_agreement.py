@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import combinations
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
@@ -19,7 +20,9 @@ from tests.dispatch_server.orders.support import RULES
 ORDERS = ("o-1", "o-2")
 _LOST = {State.UNKNOWN, State.UNKNOWN_EXECUTING}
 _SELDOM = st.sampled_from([False, False, False, True])
-_SKEWS_S = st.sampled_from([(0, 0, 0, 0), (0, 20, -10, 0), (-10, 10, 10, 5), (0, 0, 400, 0), (400, 0, 0, 0)])
+_SKEWS_S = st.sampled_from(
+    [(0, 0, 0, 0), (0, 20, -10, 0), (-10, 10, 10, 5), (0, 0, 400, 0), (0, 0, -400, 0), (400, 0, 0, 0)]
+)
 
 
 class Agreement(RuleBasedStateMachine):
@@ -31,12 +34,21 @@ class Agreement(RuleBasedStateMachine):
         super().__init__()
         self.grid: Grid | None = None
 
-    @initialize(skews=_SKEWS_S)
-    def begin(self, skews: tuple[int, int, int, int]) -> None:
+    @initialize(skews=_SKEWS_S, done=st.integers(0, 5))
+    def begin(self, skews: tuple[int, ...], done: int) -> None:
+        """`done`: how far the first order has come when the trouble begins."""
         self.grid = Grid(far=self.far, skews=skews)
         for order in ORDERS:
             self.grid.draft(order)
-        self.everything_arrives()
+        self.grid.settle()
+        for step in range(done):
+            self._act(ORDERS[0], by_operator=bool(step % 2), turns=False)
+            self.grid.settle()
+
+    def _act(self, order: str, *, by_operator: bool, turns: bool) -> None:
+        act = self._grid.operator if by_operator else self._grid.dispatcher
+        with suppress(OrderRefused):
+            act(order, turns=turns)
 
     @property
     def _grid(self) -> Grid:
@@ -45,17 +57,9 @@ class Agreement(RuleBasedStateMachine):
 
     # --- people ---
 
-    @rule(order=st.sampled_from(ORDERS), turns=_SELDOM, arrives=st.booleans())
-    def the_dispatcher_acts(self, order: str, turns: bool, arrives: bool) -> None:
-        with suppress(OrderRefused):
-            self._grid.dispatcher(order, turns=turns)
-        if arrives:
-            self.everything_arrives()
-
-    @rule(order=st.sampled_from(ORDERS), turns=_SELDOM, arrives=st.booleans())
-    def the_operator_acts(self, order: str, turns: bool, arrives: bool) -> None:
-        with suppress(OrderRefused):
-            self._grid.operator(order, turns=turns)
+    @rule(order=st.sampled_from(ORDERS), by_operator=st.booleans(), turns=_SELDOM, arrives=st.booleans())
+    def somebody_acts(self, order: str, by_operator: bool, turns: bool, arrives: bool) -> None:
+        self._act(order, by_operator=by_operator, turns=turns)
         if arrives:
             self.everything_arrives()
 
@@ -153,10 +157,25 @@ class AgreementThroughACenter(Agreement):
     far = True
 
 
-_UNHURRIED = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+class ManyAgreements(Agreement):
+    """The same, searched for longer."""
+
+
+class ManyAgreementsThroughACenter(AgreementThroughACenter):
+    """The same, searched for longer."""
+
+
+def _unhurried(examples: int) -> settings:
+    return settings(
+        max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+
+
 TestAgreement = Agreement.TestCase
-TestAgreement.settings = _UNHURRIED
+TestAgreement.settings = _unhurried(30)
 TestAgreementThroughACenter = AgreementThroughACenter.TestCase
-TestAgreementThroughACenter.settings = _UNHURRIED
+TestAgreementThroughACenter.settings = _unhurried(30)
+TestManyAgreements = pytest.mark.long(ManyAgreements.TestCase)
+TestManyAgreements.settings = _unhurried(2_000)
+TestManyAgreementsThroughACenter = pytest.mark.long(ManyAgreementsThroughACenter.TestCase)
+TestManyAgreementsThroughACenter.settings = _unhurried(2_000)

@@ -32,6 +32,7 @@ class HandWriter:
         self.waiting: list[tuple[Batch, asyncio.Future[None]]] = []
         self.reading = asyncio.Event()
         self.reading.set()
+        self.is_unreadable = False
 
     def commit(self, batch: Batch) -> "asyncio.Future[None]":
         """See Writer.commit."""
@@ -63,6 +64,8 @@ class HandWriter:
 
     async def events_of(self, order: str) -> Sequence[bytes]:
         """See Writer.events_of; it waits for `reading`."""
+        if self.is_unreadable:
+            raise JournalError("the journal cannot be read")
         events = self.file.events_of(order)
         await self.reading.wait()
         return events

@@ -136,6 +136,12 @@ def test_what_waits_for_somebody_here_stands_first_and_what_is_over_is_left_out(
     assert [row["order"] for row in inbox(rows, Role.PLANT)] == ["a", "b"]
 
 
+def test_a_failed_order_waits_for_the_dispatcher_who_has_to_settle_it() -> None:
+    failed = [_open_row("a", State.FAILED)]
+    assert "settle" in printed(inbox_table(failed, Role.DESK, Language.EN))
+    assert "settle" not in printed(inbox_table(failed, Role.PLANT, Language.EN))
+
+
 @pytest.mark.parametrize("state", list(State))
 def test_every_state_can_be_listed_at_both_kinds_of_station_in_both_languages(state: State) -> None:
     rows = [_open_row("a", state)]

@@ -1,0 +1,114 @@
+import asyncio
+
+import pytest
+
+from protocol.aio.ports import first_of, send, wait_until
+from tests.protocol.aio.callers import ProvenStream
+from tests.support.memory_network import MemoryNetwork, MemoryStream
+from tests.support.virtual_loop import Seeded, run
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def test_the_first_part_that_ends_ends_the_others() -> None:
+    async def main() -> list[str]:
+        seen: list[str] = []
+
+        async def part(name: str, seconds: float) -> None:
+            try:
+                await asyncio.sleep(seconds)
+                seen.append(f"{name} ends")
+            finally:
+                seen.append(f"{name} is over")
+
+        await first_of(part("short", 1), part("long", 60))
+        assert now() == 1
+        return seen
+
+    assert run(main()) == ["short ends", "short is over", "long is over"]
+
+
+def test_the_first_part_that_fails_fails_the_whole_after_the_others_have_ended() -> None:
+    async def main() -> None:
+        ended = asyncio.Event()
+
+        async def fails() -> None:
+            raise LookupError
+
+        async def tidies_up() -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(5)
+                ended.set()
+
+        with pytest.raises(LookupError):
+            await first_of(tidies_up(), fails())
+        assert ended.is_set()
+        assert now() == 5
+
+    run(main())
+
+
+def test_whoever_is_cancelled_while_waiting_for_the_first_part_cancels_all_parts() -> None:
+    async def main() -> None:
+        ended: list[int] = []
+
+        async def part(number: int) -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                ended.append(number)
+
+        task = asyncio.create_task(first_of(part(1), part(2)))
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == [1, 2]
+
+    run(main())
+
+
+@pytest.mark.parametrize(("when", "at"), [(2.0, 2.0), (5.0, 3.0), (None, 3.0), (0.0, 0.0)])
+def test_waiting_for_an_event_ends_with_it_or_with_its_time(when: float | None, at: float) -> None:
+    async def main() -> float:
+        event = asyncio.Event()
+        asyncio.get_running_loop().call_later(3, event.set)
+        await wait_until(event, when)
+        return now()
+
+    assert run(main()) == at
+
+
+async def pair() -> ProvenStream:
+    """A stream whose far end reads nothing."""
+    network = MemoryNetwork(Seeded(1))
+
+    async def ignore(_: MemoryStream) -> None:
+        await asyncio.sleep(1_000)
+
+    network.listen("deaf", ignore)
+    return ProvenStream(await network.dial("speaker", "deaf"), b"")
+
+
+def test_a_peer_that_takes_nothing_costs_the_patience_and_no_more() -> None:
+    async def main() -> float:
+        stream = await pair()
+        begun = now()
+        with pytest.raises(TimeoutError):
+            await send(stream, bytes(1_000_000), patience=7)
+        return now() - begun
+
+    assert run(main()) == pytest.approx(7)
+
+
+def test_nothing_to_send_never_waits() -> None:
+    async def main() -> None:
+        stream = await pair()
+        stream.write(bytes(1_000_000))
+        await send(stream, b"", patience=0)
+
+    run(main())
