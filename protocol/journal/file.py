@@ -200,7 +200,16 @@ class JournalFile:
         )
 
     def load(self) -> Loaded:
-        """Read what a station needs to go on: open orders' events, cursors, unacknowledged items."""
+        """Read what a station needs to go on: open orders' events, cursors, unacknowledged items.
+
+        Raises JournalError.
+        """
+        try:
+            return self._load()
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal cannot be read: {error}") from error
+
+    def _load(self) -> Loaded:
         peers = {
             name: PeerRow(Mark(received, digest), Mark(acknowledged, ours), self._outgoing(name))
             for name, received, digest, acknowledged, ours in self._db.execute("SELECT * FROM peer")

@@ -88,7 +88,7 @@ class ThreadedWriter:
         def run() -> None:
             try:
                 result = read()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError) as error:
                 self._tell(partial(_fail, future, JournalError(f"the journal cannot be read: {error}")))
             else:
                 self._tell(partial(_finish, future, result))

@@ -133,9 +133,7 @@ class Hostile:
         self.forged.add(signed.hash)
         return self._send(station, event_item(signed, HEADQUARTERS))
 
-    def _sign(
-        self, target: Target, given: Input, key: SigningKey, **details: bytes | str
-    ) -> SignedEvent:
+    def _sign(self, target: Target, given: Input, key: SigningKey, **details: bytes | str) -> SignedEvent:
         """The event that would come next, in a true session of its signer if there is one."""
         name = key.certificate.name
         held = [s.people.sessions for s in self._servers]
@@ -164,9 +162,7 @@ class Hostile:
         signed = self._rng.choice(target.record.events).signed
         body = bytearray(signed.body)
         body[self._rng.randrange(len(body))] ^= 1 << self._rng.randrange(8)
-        altered = SignedEvent(
-            body=bytes(body), certificate=signed.certificate, signature=signed.signature
-        )
+        altered = SignedEvent(body=bytes(body), certificate=signed.certificate, signature=signed.signature)
         return f"{self._send_forged(station, altered)} alters an event"
 
     def _forge(self, target: Target) -> str | None:

@@ -17,7 +17,6 @@ from tests.simulation.world import Result, World
 from tests.support.pki import DEPLOYMENT
 
 
-
 def broken(result: Result) -> list[str]:
     """Every invariant that does not hold, in words; empty when all do."""
     world = result.world

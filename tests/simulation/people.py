@@ -70,9 +70,7 @@ class Store:
 class SimulatedPeople:
     """The People of one life of a server."""
 
-    def __init__(
-        self, store: Store, rng: random.Random, wall_ms: Callable[[], int], session_ms: int
-    ) -> None:
+    def __init__(self, store: Store, rng: random.Random, wall_ms: Callable[[], int], session_ms: int) -> None:
         self._store = store
         self._rng = rng
         self._wall_ms = wall_ms

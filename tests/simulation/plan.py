@@ -19,8 +19,8 @@ _SESSIONS_MS = (40_000, 12 * 3_600_000)
 class Plan:
     """One run. Times in s, but where the name says ms.
 
-    `faults`: how many strike at random; `aimed`: the share of commits at which one is aimed; `fsync`: least and
-    most; `is_tight`: with limits so small that windows, rekeying and forgetting all occur.
+    `faults`: how many strike at random; `aimed`: the share of commits at which one is aimed; `fsync`: least
+    and most; `is_tight`: with limits so small that windows, rekeying and forgetting all occur.
     """
 
     seed: int

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,10 @@ def _ignore(_: Batch) -> None:
 
 def _writer(disk: Disk, seed: int = 1, on_durable: Callable[[Batch], None] = _ignore) -> DiskWriter:
     return DiskWriter(disk, Seeded(str(seed)), _ignore, on_durable, (0.001, 0.01))
+
+
+def _note(told: list[str], name: str, _: "asyncio.Future[None]") -> None:
+    told.append(name)
 
 
 def _subjects(disk: Disk) -> list[str]:
@@ -103,7 +108,7 @@ def test_batches_are_told_in_the_order_in_which_they_were_handed_in(seed: int) -
     async def live() -> None:
         writer = _writer(disk, seed)
         for name in "abcdef":
-            writer.commit(_line(name)).add_done_callback(lambda _, name=name: told.append(name))
+            writer.commit(_line(name)).add_done_callback(partial(_note, told, name))
             await asyncio.sleep(0.002)
         await writer.close()
 

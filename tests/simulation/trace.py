@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 WHERE: ContextVar[str] = ContextVar("where", default="world")
-# Whether the one who dialled has gone: a Hello that arrives long after it was sent may be refused for anything.
+# Whether the one who dialled has gone: a Hello that arrives long after it was sent may rightly be refused.
 IS_LATE: ContextVar[Callable[[], bool]] = ContextVar("is_late")
 
 

@@ -12,7 +12,7 @@ _TAIL = 60  # lines
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`broken`: what did not hold; `digest`: of the trace; `tail`: its last lines; `counts`: what occurred."""
+    """`broken`: what did not hold; `digest`: of the trace; `tail`: its end; `counts`: what occurred."""
 
     seed: int
     broken: tuple[str, ...]

@@ -3,9 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from dispatch_server.demo.processes import Processes
 from dispatch_server.demo.verify import verify_all
 from dispatch_server.identity.passwords import Argon2Parameters
 from protocol.aio.control import CommandFailed, call
+from protocol.journal.batch import Notice
 from protocol.keys import Role
 
 T = TypeVar("T")
@@ -189,6 +191,23 @@ class Grid:
             return None
 
         return until(look, f"{node} logs '{event}' with {words}")
+
+    def noted(self, node: str, kind: str) -> Sequence[Mapping[str, str]]:
+        """What stands in a node's ledger about things of this kind that are no order events."""
+        with closing(sqlite3.connect(f"{self.nodes[node].journal.as_uri()}?mode=ro", uri=True)) as db:
+            rows = db.execute("SELECT subject, body FROM ledger WHERE kind = ? ORDER BY entry", (kind,))
+            return [{"subject": subject, **dict(Notice.decode(body).facts)} for subject, body in rows]
+
+    def wait_noted(self, node: str, kind: str, **wanted: str) -> None:
+        """Until a line in the ledger says all this; a value may be a part of what stands there."""
+
+        def look() -> bool:
+            return any(
+                all(value in note.get(key, "") for key, value in wanted.items())
+                for note in self.noted(node, kind)
+            )
+
+        until(look, f"{node}'s ledger notes {kind} {wanted}")
 
     def ledger_is_sound(self) -> None:
         """Every ledger holds alone and against its superior's."""

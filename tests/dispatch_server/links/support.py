@@ -5,18 +5,20 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from dispatch_server.links.backoff import Backoff
 from dispatch_server.links.dial import Link
 from protocol.aio.listener import Listener
 from protocol.aio.ports import Accept, Stream
 from protocol.aio.station import Work
 from protocol.handshake import Fresh, Grant, Local
-from protocol.items import Item
+from protocol.items import AskItem, Item
 from protocol.keys import Role, SigningKey
 from protocol.limits import Timers
 from protocol.messages import LedgerHead, Sample
 from protocol.outbox import Inbox, Outbox
-from protocol.requests import AnyReply, DoneReply, Request
+from protocol.requests import AnyReply, DoneReply, LogoutRequest, Request
 from protocol.session import HelloReceived
 from protocol.subordinate import SubordinateSession
 from tests.protocol.links import XorStandIn
@@ -26,6 +28,8 @@ from tests.support.pki import DEPLOYMENT
 from tests.support.stations import Node
 from tests.support.virtual_loop import Seeded, run
 
+ITEM = AskItem(to="plant-1", order="o-1", head=bytes(32))
+QUESTION = LogoutRequest(person="wang", session=bytes(16))
 KEYS = {"plant-1": PLANT, "plant-2": OTHER_PLANT}
 AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
@@ -107,7 +111,7 @@ class Rig:
         timers: Timers | None = None,
         fails: Exception | None = None,
     ) -> Link:
-        """A link, not yet running. `proves`: whose certificate the other end shows; `fails`: the dial does."""
+        """A link, not yet running. `proves`: whose certificate the other end shows; `fails`: the dial."""
 
         async def dial() -> Stream:
             self.dials.append(now())
@@ -143,6 +147,13 @@ class Rig:
         return node, listener, policy
 
 
+def post(node: Node, peer: str) -> None:
+    """Something durable waits at a node for a peer."""
+    work = node.station.work()
+    work.post(peer, ITEM)
+    node.station.commit(work)
+
+
 class Puppet:
     """The other end of a link that shakes hands and then does only what a test makes it do."""
 
@@ -172,6 +183,12 @@ class Puppet:
         if data := self.session.data_to_send():
             self.stream.write(data)
 
+    async def report(self) -> None:
+        """Answer the next poll."""
+        while self.session._poll is None:
+            await self.listen()
+        self.send()
+
     async def serve(self) -> None:
         """Answer polls until the end."""
         while True:
@@ -191,7 +208,8 @@ def now() -> float:
 async def until(condition: Callable[[], object], within: float = 60.0) -> float:
     """Wait for something; tells how many (virtual) seconds that took."""
     began = now()
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.001)
-    return now() - began
+    for _ in range(round(within * 1000)):
+        if condition():
+            return now() - began
+        await asyncio.sleep(0.001)
+    pytest.fail(f"did not happen within {within} s")

@@ -4,12 +4,14 @@ from contextlib import closing
 
 import pytest
 
+from dispatch_server.orders.checks import Rules
 from protocol.errors import RefusalCode
 from protocol.items import AskItem, EventItem, Item, RefusalItem
 from protocol.keys import SigningKey
 from protocol.lifecycle import Input, State
-from protocol.limits import CLOCK_SKEW_MS
+from protocol.limits import CLOCK_SKEW_MS, MAX_WISH_AGE_MS
 from protocol.orders import approval_digest
+from situational import Posture
 from tests.dispatch_server.orders.support import FAR_OPERATOR, FarChain, Office
 from tests.protocol.parties import (
     AUTHORITY,
@@ -143,6 +145,25 @@ async def test_an_event_from_the_future_is_refused_beyond_the_allowed_skew(offic
     assert (await office.say("desk-1", up(just_allowed))).recorded == [Input.CONFIRM]
 
 
+async def test_a_wish_that_is_too_old_was_decided_on_another_grid_and_is_refused(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    confirm = chain.event(Input.CONFIRM)
+    office.clock.ms = NOW_MS + MAX_WISH_AGE_MS + 1
+    the_refusal(await office.say("desk-1", up(confirm)), "desk-1", "desk-1", RefusalCode.CLOCK)
+    just_young_enough = chain.event(Input.CONFIRM, at_ms=NOW_MS + 1)
+    assert (await office.say("desk-1", up(just_young_enough))).recorded == [Input.CONFIRM]
+
+
+@pytest.mark.parametrize("off_ms", [-86_400_000, 86_400_000])
+async def test_a_delivery_is_nobodys_wish_and_taken_whatever_the_plants_clock_says(
+    office: Office, off_ms: int
+) -> None:
+    chain = await office.at(State.ACCEPTED)
+    office.clock.ms += 2 * 86_400_000
+    deliver = chain.event(Input.DELIVER, at_ms=office.clock.ms + off_ms)
+    assert (await office.say("plant-1", up(deliver))).recorded == [Input.DELIVER]
+
+
 @pytest.mark.parametrize(
     ("state", "given", "peer"),
     [(State.READ_BACK, Input.CONFIRM, "desk-1"), (State.DELIVERED, Input.READ_BACK, "plant-1")],
@@ -231,6 +252,48 @@ async def test_no_other_event_uses_a_grant(office: Office) -> None:
     chain = await office.at(State.READ_BACK)
     await office.say("desk-1", up(chain.event(Input.CONFIRM)))
     assert office.people.used == []
+
+
+# --- drafts are bounded ---
+
+
+async def test_a_draft_that_would_wait_longer_than_the_rules_allow_is_refused() -> None:
+    with closing(Office(rules=Rules(max_validity_ms=60_000))) as office:
+        decision = await office.say("desk-1", up(write(None, Input.DRAFT)))
+        the_refusal(decision, "desk-1", "desk-1", RefusalCode.LIMIT)
+
+
+async def test_a_desk_has_at_most_so_many_drafts_and_another_desk_its_own() -> None:
+    with closing(Office(rules=Rules(max_drafts=2))) as office:
+        for name in ("o-1", "o-2"):
+            await office.say("desk-1", up(write(None, Input.DRAFT, order=name)))
+        third = up(write(None, Input.DRAFT, order="o-3"))
+        the_refusal(await office.say("desk-1", third), "desk-1", "desk-1", RefusalCode.LIMIT)
+        content = CONTENT.model_copy(update={"desk": "desk-2"})
+        elsewhere = write(None, Input.DRAFT, order="o-4", by=OTHER_DISPATCHER, content=content)
+        assert (await office.say("desk-2", up(elsewhere))).recorded == [Input.DRAFT]
+        cancel = write(office.order("o-1"), Input.CANCEL)
+        await office.say("desk-1", up(cancel))
+        assert (await office.say("desk-1", third)).recorded == [Input.DRAFT]
+
+
+# --- what spoke for an order may not hold any more when it is confirmed ---
+
+
+async def test_nothing_is_confirmed_while_the_posture_is_held(office: Office) -> None:
+    chain = await office.at(State.READ_BACK)
+    office.postures["plant-1"] = Posture.HELD
+    decision = await office.say("desk-1", up(chain.event(Input.CONFIRM)))
+    the_refusal(decision, "desk-1", "desk-1", RefusalCode.POSTURE)
+    assert office.order() == chain.record
+
+
+@pytest.mark.parametrize("given", [Input.CANCEL, Input.REFUSE])
+async def test_an_order_can_be_ended_whatever_the_posture_is(office: Office, given: Input) -> None:
+    chain = await office.at(State.READ_BACK)
+    office.postures["plant-1"] = Posture.HELD
+    peer = "desk-1" if given is Input.CANCEL else "plant-1"
+    assert (await office.say(peer, up(chain.event(given)))).recorded == [given]
 
 
 # --- what does not verify ---

@@ -124,6 +124,10 @@ def put(path: Path, text: str) -> None:
     path.write_text(text)
 
 
+def link(path: Path, target: str) -> None:
+    path.symlink_to(target)
+
+
 # --- commands and answers ---
 
 
@@ -233,7 +237,7 @@ async def test_a_defect_of_a_command_costs_its_caller_alone(path: Path) -> None:
         assert "ask for the order's state" in text
         assert await ask(path, "repeat", what=1) == 1
         gc.collect()
-    assert [type(error) for error in noise] == [AttributeError]
+        assert [type(error) for error in noise] == [AttributeError]
 
 
 # --- the socket ---
@@ -288,7 +292,7 @@ async def test_a_file_that_is_no_socket_is_never_removed(path: Path) -> None:
 
 async def test_a_link_to_a_file_is_never_followed(path: Path) -> None:
     put(path.with_name("journal"), "the journal")
-    os.symlink("journal", path)
+    link(path, "journal")
     assert await refusal(path) == f"{path} is a file, not a socket"
     assert found_at(path) == "a link to journal"
 

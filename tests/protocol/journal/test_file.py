@@ -86,6 +86,24 @@ def test_a_place_where_no_journal_can_be_is_refused(tmp_path: Path, place: str) 
         JournalFile.open(tmp_path / place, PLANT)
 
 
+def test_a_damaged_file_is_a_journal_error_and_never_another_one(tmp_path: Path) -> None:
+    path = write_ledger(tmp_path / "journal", everyday())
+    data = path.read_bytes()
+    outcomes = set()
+    for start in range(0, len(data), 1_024):
+        path.write_bytes(data[:start] + b"\xff" * 1_024 + data[start + 1_024 :])
+        try:
+            with open_journal(path) as file:
+                file.load()
+                list(file.events_of("o-1"))
+            outcomes.add("unharmed")
+        except JournalError:
+            outcomes.add("refused")
+        except sqlite3.DatabaseError:
+            outcomes.add("unreadable events")  # the writer makes a JournalError of it
+    assert "refused" in outcomes
+
+
 def test_a_second_program_on_a_journal_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
     with open_journal(tmp_path / "journal") as first:
         with pytest.raises(JournalError, match="is in use: stop the program that runs on it already"):

@@ -184,6 +184,17 @@ async def test_a_file_that_cannot_be_read_is_a_journal_error(tmp_path: Path) -> 
         await writer.commit(notes("the writer lives"))
 
 
+async def test_an_index_that_somebody_edited_is_a_journal_error(tmp_path: Path) -> None:
+    file = open_gated(tmp_path / "journal")
+    file.gate.set()
+    async with writing(file) as writer:
+        await writer.commit(whole_order(Chain.at(State.DRAFTED).record))
+        file._db.execute("UPDATE orders SET state = 'nonsense'")
+        with pytest.raises(JournalError, match="cannot be read: 'nonsense' is not a valid State"):
+            await writer.latest_orders(5)
+        await writer.commit(notes("the writer lives"))
+
+
 async def test_a_waiter_that_went_away_holds_up_nobody(tmp_path: Path) -> None:
     file = open_gated(tmp_path / "journal")
     async with writing(file) as writer:
