@@ -47,19 +47,19 @@ class Plant(Client):
     def on_recorded(self, work: Work, record: OrderRecord, verified: VerifiedEvent) -> None:
         """Say that an order is durable here; give a recalled order up unless it has begun."""
         if verified.event.input is Input.ACCEPT:
-            delivered = self._sign(record, Input.DELIVER)
+            delivered = self._sign(record, Input.DELIVER, self.now_ms())
             work.post(self.superior, event_item(delivered.signed, HEADQUARTERS))
         elif record.state is State.RECALLING:
-            self._put(work, self._sign(record, Input.RECALLED, recall=verified.hash))
+            self._put(work, self._sign(record, Input.RECALLED, self.now_ms(), recall=verified.hash))
 
-    def _sign(self, record: OrderRecord, given: Input, **details: bytes) -> VerifiedEvent:
+    def _sign(self, record: OrderRecord, given: Input, at_ms: int, **details: bytes) -> VerifiedEvent:
         local = self.station.local
         return follow(
             record,
             given,
             local.key,
             deployment=local.deployment,
-            at_ms=self.now_ms(),
+            at_ms=at_ms,
             session=b"",
             **details,
         )
@@ -78,12 +78,12 @@ class Plant(Client):
         for record in list(self.station.orders.values()):
             waits = record.custody is Custody.PLANT and (record.state, Input.EXPIRE) in TRANSITIONS
             if waits and now >= record.content.valid_until_ms:
-                self._expire(work, record)
+                self._expire(work, record, now)
         return work if work.orders else None
 
-    def _expire(self, work: Work, record: OrderRecord) -> None:
+    def _expire(self, work: Work, record: OrderRecord, now: int) -> None:
         try:
-            self._put(work, self._sign(record, Input.EXPIRE))
+            self._put(work, self._sign(record, Input.EXPIRE, now))
         except OrderRefused as refusal:  # one order that cannot expire must not keep the others from it
             _log.error("cannot expire", order=record.order, why=str(refusal))
 

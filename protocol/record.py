@@ -5,7 +5,8 @@
 2. the transition table allows it in this state;
 3. the signer holds the capacity that the table demands, for this order's desk, plant or headquarters;
 4. what is read back is what was drafted;
-5. nothing is issued, confirmed or begun after the order's validity, which is bounded from its draft on.
+5. nothing expires before its validity ends, and nothing begins before it was confirmed;
+6. nothing is issued, confirmed or begun after the order's validity, which is bounded from its draft on.
 """
 
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ from protocol.lifecycle import (
     State,
     next_state,
 )
-from protocol.limits import MAX_VALIDITY_MS
+from protocol.limits import CLOCK_SKEW_MS, MAX_VALIDITY_MS
 from protocol.orders import GENESIS, Content, Draft, ReadBack, Recalled, VerifiedEvent
 
 _TIMELY = frozenset({Input.ISSUE, Input.REISSUE, Input.ACCEPT, Input.CONFIRM, Input.BEGIN})
@@ -41,7 +42,6 @@ class OrderRecord:
     position: int
     content_hash: bytes
     events: tuple[VerifiedEvent, ...]
-    recall: bytes | None = None
 
     @property
     def custody(self) -> Custody:
@@ -80,12 +80,10 @@ def apply(record: OrderRecord | None, verified: VerifiedEvent) -> OrderRecord:
         raise OrderRefused(RefusalCode.ILLEGAL, "what was read back is not what was drafted")
     if isinstance(event, Recalled) and not _was_asked(record, event.recall):
         raise OrderRefused(RefusalCode.ILLEGAL, "no such recall was asked for")
-    if event.input in _TIMELY and event.at_ms >= record.content.valid_until_ms:
-        raise OrderRefused(RefusalCode.EXPIRED, f"'{event.input.value}' after the order's validity")
-    recall = verified.hash if event.input is Input.RECALL else record.recall
+    _check_time(record, verified)
     events = (*record.events, verified)
     if event.input in OFF_CHAIN:
-        return replace(record, state=state, events=events, recall=recall)
+        return replace(record, state=state, events=events)
     return replace(record, state=state, events=events, head=verified.hash, position=event.position)
 
 
@@ -132,6 +130,18 @@ def _check_place(record: OrderRecord, verified: VerifiedEvent) -> None:
         raise OrderRefused(
             RefusalCode.STALE, f"the order has moved on to '{record.state.value}': look at it again"
         )
+
+
+def _check_time(record: OrderRecord, verified: VerifiedEvent) -> None:
+    event, until = verified.event, record.content.valid_until_ms
+    if event.input in _TIMELY and event.at_ms >= until:
+        raise OrderRefused(RefusalCode.EXPIRED, f"'{event.input.value}' after the order's validity")
+    if event.input is Input.EXPIRE and event.at_ms < until:
+        raise OrderRefused(RefusalCode.CLOCK, "the order's validity has not ended yet")
+    if event.input is Input.BEGIN:
+        confirmed = max(e.event.at_ms for e in record.events if e.event.input is Input.CONFIRM)
+        if event.at_ms < confirmed - CLOCK_SKEW_MS:  # a clock that far behind would also miss the expiry
+            raise OrderRefused(RefusalCode.CLOCK, "it begins before it was confirmed: set the plant's clock")
 
 
 def _check_signer(content: Content, custody: Custody, verified: VerifiedEvent) -> None:

@@ -22,6 +22,7 @@ from protocol.lifecycle import State
 from protocol.outbox import START, Mark
 
 SCHEMA_VERSION = 1
+DAMAGED = (sqlite3.Error, ValueError, MemoryError)  # what SQLite raises, depending on which bytes are wrong
 _ENTRY_DOMAIN = b"dispatch ledger entry 1\x00"
 CHECKPOINT_DOMAIN = b"dispatch ledger checkpoint 1\x00"
 
@@ -100,6 +101,10 @@ def checkpoint_bytes(head: Head) -> bytes:
     return struct.pack("!Q", head.entry) + head.hash
 
 
+def _told(error: Exception) -> str:
+    return str(error) or "the file is damaged"
+
+
 class JournalFile:
     """The open file. Not thread-safe: one writer thread owns it once the station runs."""
 
@@ -126,8 +131,8 @@ class JournalFile:
                 _create_schema(db)
                 file = cls(db, key, lock)
                 undo.pop_all()
-        except sqlite3.DatabaseError as error:
-            raise JournalError(f"journal {path} is not usable: {error}") from None
+        except DAMAGED as error:
+            raise JournalError(f"journal {path} is not usable: {_told(error)}") from None
         return file
 
     def _read_head(self) -> Head:
@@ -144,7 +149,7 @@ class JournalFile:
             if head != self.head:
                 self._write_checkpoint(head)
             self._db.execute("COMMIT")
-        except (sqlite3.Error, struct.error, ValueError, TypeError, OverflowError) as error:
+        except (*DAMAGED, struct.error, TypeError, OverflowError) as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalError(f"the journal cannot be written: {error}") from error
@@ -206,8 +211,8 @@ class JournalFile:
         """
         try:
             return self._load()
-        except sqlite3.Error as error:
-            raise JournalError(f"the journal cannot be read: {error}") from error
+        except DAMAGED as error:
+            raise JournalError(f"the journal cannot be read: {_told(error)}") from error
 
     def _load(self) -> Loaded:
         peers = {

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from protocol.errors import DispatchError, KeyRefused, OrderRefused, PeerFault
 from protocol.journal.batch import Entry, Head, Notice
-from protocol.journal.file import CHECKPOINT_DOMAIN, SCHEMA_VERSION, checkpoint_bytes, entry_hash
+from protocol.journal.file import CHECKPOINT_DOMAIN, DAMAGED, SCHEMA_VERSION, checkpoint_bytes, entry_hash
 from protocol.keys import TrustStore
 from protocol.lifecycle import OFF_CHAIN
 from protocol.orders import SignedEvent, verify_event
@@ -78,7 +78,7 @@ def verify_ledger(
             ledger = verify_open_ledger(path, db, trust, deployment)
         finally:
             db.close()
-    except (OSError, sqlite3.DatabaseError) as error:
+    except (OSError, *DAMAGED) as error:
         raise LedgerFault(path, 0, f"it cannot be read ({error})") from None
     if node is not None and ledger.node != node:
         raise LedgerFault(

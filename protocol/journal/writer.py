@@ -6,7 +6,6 @@ written, every waiter gets the error, and the station must end: going on would t
 
 import asyncio
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from protocol.journal.batch import Batch, Head, OrderRow
-from protocol.journal.file import JournalError, JournalFile
+from protocol.journal.file import DAMAGED, JournalError, JournalFile
 
 MAX_GROUP = 256  # batches per commit
 
@@ -88,7 +87,7 @@ class ThreadedWriter:
         def run() -> None:
             try:
                 result = read()
-            except (sqlite3.Error, ValueError) as error:
+            except DAMAGED as error:
                 self._tell(partial(_fail, future, JournalError(f"the journal cannot be read: {error}")))
             else:
                 self._tell(partial(_finish, future, result))

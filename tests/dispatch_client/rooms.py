@@ -1,16 +1,21 @@
 """A desk and a plant in memory, with somebody logged in; what headquarters says, a test says."""
 
 import asyncio
+from collections import deque
 from typing import Generic, TypeVar
+
+from typing_extensions import override
 
 from dispatch_client.client import Client, Login, Outcome
 from dispatch_client.desk import Desk
 from dispatch_client.plant import Plant
-from protocol.items import EventItem, Item, RefusalItem, event_item, refusal_item
+from protocol.aio.listener import Listener
 from protocol.errors import OrderRefused, RefusalCode
+from protocol.items import EventItem, Item, RefusalItem, event_item, refusal_item
 from protocol.keys import SigningKey, TrustStore
 from protocol.lifecycle import State
 from protocol.orders import VerifiedEvent
+from protocol.requests import AnyReply, Request
 from tests.protocol.parties import DESK, DISPATCHER, OPERATOR, PLANT, TRUST, Chain
 from tests.support.pki import NOW_MS
 from tests.support.stations import Decision, Node
@@ -56,7 +61,9 @@ class Room(Generic[C]):
         """An event on its way to this station."""
         return event_item(event.signed, self.name)
 
-    def refusal(self, event: bytes, code: RefusalCode = RefusalCode.STALE, why: str = "too late") -> RefusalItem:
+    def refusal(
+        self, event: bytes, code: RefusalCode = RefusalCode.STALE, why: str = "too late"
+    ) -> RefusalItem:
         """Headquarters refuses an event."""
         return refusal_item(event, "o-1", self.name, OrderRefused(code, why))
 
@@ -84,3 +91,24 @@ async def started(task: "asyncio.Task[Outcome]") -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     assert not task.done()
+
+
+class ScriptedSuperior(Listener):
+    """The door of a station whose superior gives the answers of a test. `asked`: what it was asked."""
+
+    def __init__(self, room: Room[C]) -> None:
+        super().__init__(room.node.station, "hq", room.client, bytes)
+        self.asked: list[Request] = []
+        self.replies: deque[AnyReply | Exception] = deque()
+
+    def will_say(self, *replies: AnyReply | Exception) -> None:
+        """What it answers next, one by one."""
+        self.replies.extend(replies)
+
+    @override
+    async def ask(self, request: Request) -> AnyReply:
+        self.asked.append(request)
+        reply = self.replies.popleft()
+        if isinstance(reply, Exception):
+            raise reply
+        return reply

@@ -139,7 +139,7 @@ def _details(known: record.OrderRecord | None, body: type[SignableEvent]) -> dic
     if body is ReadBack:
         return {"content_hash": known.content_hash if known else bytes(32), "words": "断开 201"}
     if body is Recalled:
-        return {"recall": (known.recall if known else None) or bytes(32)}
+        return {"recall": last_recall(known) or bytes(32)}
     return {"reason": "because"} if body is Reasoned else {}
 
 
@@ -154,3 +154,9 @@ def shortest_way(target: State) -> list[Input]:
                 ways[after] = [*ways[here], given]
                 queue.append(after)
     return ways[target]
+
+
+def last_recall(known: record.OrderRecord | None) -> bytes | None:
+    """The hash of the latest recall that an order holds."""
+    recalls = [event.hash for event in known.events if event.event.input is Input.RECALL] if known else []
+    return recalls[-1] if recalls else None

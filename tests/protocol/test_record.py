@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.keys import Role, SigningKey
 from protocol.lifecycle import CUSTODY, OFF_CHAIN, TERMINAL, TRANSITIONS, TWO_FACTOR, Custody, Input, State
-from protocol.limits import MAX_VALIDITY_MS
+from protocol.limits import CLOCK_SKEW_MS, MAX_VALIDITY_MS
 from protocol.orders import GENESIS, VerifiedEvent
 from protocol.record import OrderRecord, apply, capacities, replay
 from tests.protocol.parties import (
@@ -28,6 +28,7 @@ from tests.protocol.parties import (
     SUPERVISOR,
     VALID_UNTIL_MS,
     Chain,
+    last_recall,
     right_key,
     write,
 )
@@ -246,7 +247,7 @@ def test_nothing_is_recalled_that_nobody_asked_for() -> None:
 def test_a_recall_names_the_request_that_it_answers() -> None:
     chain = Chain.at(State.CONFIRMED)
     request = chain.add(Input.RECALL)
-    assert chain.record.recall == request.hash
+    assert last_recall(chain.record) == request.hash
     assert refused(chain.record, chain.event(Input.RECALLED, recall=bytes(32))).code is RefusalCode.ILLEGAL
     chain.add(Input.RECALLED, recall=request.hash)
     assert chain.record.state is State.CANCELLED
@@ -259,7 +260,7 @@ def test_a_second_recall_does_not_void_the_answer_to_the_first() -> None:
     second = headquarters.add(Input.RECALL, reason="second")
     plant.record = apply(plant.record, first)
     answer = plant.add(Input.RECALLED, recall=first.hash)
-    assert second.hash == headquarters.record.recall != first.hash
+    assert second.hash == last_recall(headquarters.record) != first.hash
     headquarters.record = apply(headquarters.record, answer)
     assert plant.record.state is headquarters.record.state is State.CANCELLED
     assert plant.record.head == headquarters.record.head
@@ -385,3 +386,23 @@ def test_no_sequence_of_events_executes_an_order_that_was_not_confirmed_as_it_st
         for event in chain.record.events
     )
     assert replay(chain.record.events) == chain.record
+
+
+@pytest.mark.parametrize("state", [State.DELIVERED, State.CONFIRMED])
+def test_nothing_expires_before_its_validity_ends(state: State) -> None:
+    chain = Chain.at(state)
+    with pytest.raises(OrderRefused) as caught:
+        apply(chain.record, chain.event(Input.EXPIRE, at_ms=VALID_UNTIL_MS - 1))
+    assert caught.value.code is RefusalCode.CLOCK
+    assert apply(chain.record, chain.event(Input.EXPIRE, at_ms=VALID_UNTIL_MS)).state is State.EXPIRED
+
+
+def test_nothing_begins_before_it_was_confirmed() -> None:
+    chain = Chain.at(State.CONFIRMED)
+    assert chain.record is not None
+    confirmed = chain.record.events[-1].event.at_ms
+    with pytest.raises(OrderRefused) as caught:
+        apply(chain.record, chain.event(Input.BEGIN, at_ms=confirmed - CLOCK_SKEW_MS - 1))
+    assert caught.value.code is RefusalCode.CLOCK
+    in_time = chain.event(Input.BEGIN, at_ms=confirmed - CLOCK_SKEW_MS)
+    assert apply(chain.record, in_time).state is State.EXECUTING

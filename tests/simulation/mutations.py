@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from unittest.mock import patch
 
+from dispatch_server.server import Server
 from protocol import record
 from protocol.aio.station import Station, Work
 from protocol.journal.batch import Batch
@@ -31,6 +32,21 @@ def tells_before_it_is_durable() -> Iterator[None]:
         return told
 
     with patch.object(DiskWriter, "commit", commit):
+        yield
+
+
+@contextmanager
+def acknowledges_before_it_is_durable() -> Iterator[None]:
+    """A station that says "I have it" of what it only holds in memory."""
+    real = Station.commit
+
+    def commit(self: Station, work: Work) -> "asyncio.Future[None]":
+        waiter = real(self, work)
+        for peer, mark in work.received.items():
+            self.inbox(peer).mark_durable(mark)
+        return waiter
+
+    with patch.object(Station, "commit", commit):
         yield
 
 
@@ -117,6 +133,13 @@ def forgets_the_term() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def hears_no_answers() -> Iterator[None]:
+    """Headquarters does not take a plant's answer for a sign of life."""
+    with patch.object(Server, "_on_heard", lambda self, plant: None):
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Mutation:
     """A defect, and a part of what the invariants must say about it."""
@@ -132,6 +155,7 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(tells_before_it_is_durable, "a journal was replaced or restored"),
+    Mutation(acknowledges_before_it_is_durable, "a journal was replaced or restored"),
     Mutation(takes_items_twice, "is refused, which is taken"),
     Mutation(begins_unconfirmed, "was executed unconfirmed"),
     Mutation(forgets_on_send, "a journal was replaced or restored"),
@@ -139,4 +163,5 @@ MUTATIONS = (
     Mutation(grants_serve_anything, "took a forged event"),
     Mutation(begins_too_late, "begin after its validity"),
     Mutation(forgets_the_term, "the granted term of"),
+    Mutation(hears_no_answers, "was lost again and again"),
 )

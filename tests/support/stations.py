@@ -44,14 +44,15 @@ class ImmediateWriter:
         self.broken = False
 
     def commit(self, batch: Batch) -> "asyncio.Future[None]":
-        """See Writer.commit."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """See Writer.commit. It is durable now; who waits for it hears of it a moment later."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
         if self.broken:
-            future.set_exception(JournalError("the disk is full"))
-            return future
-        self.head = self.file.write([batch])
-        self.batches.append(batch)
-        future.set_result(None)
+            loop.call_soon(future.set_exception, JournalError("the disk is full"))
+        else:
+            self.head = self.file.write([batch])
+            self.batches.append(batch)
+            loop.call_soon(future.set_result, None)
         return future
 
     async def events_of(self, order: str) -> Sequence[bytes]:

@@ -1,11 +1,11 @@
 """Certificates of every kind, also such as an authority would never give out."""
 
 import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dispatch_server import pki
@@ -68,9 +68,10 @@ class Issuer:
             place.with_suffix(".crt"), place.with_suffix(".key"), self._grid.deployment.authority
         )
 
-    def revoke(self, revoked: Iterable[Credentials]) -> None:
+    def revoke(self, *certificates: Path) -> None:
         """Publish a list of these; programs read it when they start."""
         now = datetime.now(UTC)
-        rows = [pki.Revocation(each.signing_key.certificate.serial, now) for each in revoked]
+        serials = [x509.load_pem_x509_certificate(path.read_bytes()).serial_number for path in certificates]
+        rows = [pki.Revocation(serial, now) for serial in serials]
         revocations = pki.revocation_list(self._grid.authority, rows, now, days=1)
         self._grid.deployment.revocations.write_bytes(pki.certificate_pem(revocations))

@@ -108,7 +108,8 @@ class Grid:
             until(lambda name=name: self._answers(name), f"{name} answers")
 
     def _answers(self, name: str) -> bool:
-        self.processes.check()
+        log = self.processes.log_of(self.nodes[name])
+        assert self.processes.of(name).poll() is None, log.read_text("utf-8").splitlines()[-1:]
         try:
             self.call(name, "status")
         except CommandFailed:

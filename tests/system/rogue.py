@@ -129,8 +129,8 @@ class Rogue:
             **details,
         )
 
-    def draft(self, order: str, plant: str, login: Login) -> VerifiedEvent:
-        """A new order."""
+    def draft(self, order: str, plant: str, login: Login, ahead_ms: int = 0) -> VerifiedEvent:
+        """A new order, dated `ahead_ms` after now."""
         station = self.client.station
         content = Content(
             type=OrderType.DIRECT_OPERATION,
@@ -139,7 +139,7 @@ class Rogue:
             ticket=Ticket(number=order, title="open 断开", steps=(Step(device=order, action="open"),)),
             valid_until_ms=station.wall_ms() + 600_000,
         )
-        deployment, now = station.local.deployment, station.wall_ms()
+        deployment, now = station.local.deployment, station.wall_ms() + ahead_ms
         return draft(order, content, login.key, deployment=deployment, at_ms=now, session=login.session)
 
     def send(self, signed: SignedEvent) -> None:

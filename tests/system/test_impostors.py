@@ -64,7 +64,7 @@ def expired(scene: Scene) -> Credentials:
 
 def revoked(scene: Scene) -> Credentials:
     credentials = scene.issuer.issue(Role.PLANT, scene.name)
-    scene.issuer.revoke([credentials])
+    scene.issuer.revoke(credentials.certificate)
     return credentials
 
 

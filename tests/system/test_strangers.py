@@ -43,7 +43,7 @@ class Door:
             "center": issuer.issue(Role.CENTER, "hq-2"),
             "other-hq": issuer.issue(Role.HQ, "hq-2"),
         }
-        issuer.revoke([self.strangers["revoked"]])
+        issuer.revoke(self.strangers["revoked"].certificate)
 
     @contextmanager
     def turns_away(self, code: WireCode, why: str = "") -> Iterator[None]:

@@ -77,10 +77,9 @@ def everyday() -> list[Batch]:
 
 
 def write_ledger(path: Path, batches: Iterable[Batch], key: SigningKey = PLANT) -> Path:
-    """A ledger that was closed in good order: each batch in a commit of its own."""
+    """A ledger that was closed in good order, written in one commit."""
     with open_journal(path, key) as file:
-        for batch in batches:
-            file.write([batch])
+        file.write(batches)
     return path
 
 
@@ -165,6 +164,19 @@ def hq_ledger(path: Path, batches: Iterable[Batch]) -> VerifiedLedger:
 
 
 # --- alterations ---
+
+# Where damage shows in the most different ways: the header, the schema, and one place of each page.
+PLACES = [(start, 16) for start in range(0, 4_096, 96)] + [
+    (start, 1_024) for start in range(2_048, 73_728, 3_072)
+]
+
+
+def damage(path: Path, data: bytes, start: int, size: int) -> None:
+    """A file whose disk lost some bytes; what earlier readings left beside it is gone."""
+    for beside in ("-wal", "-shm"):
+        path.with_name(path.name + beside).unlink(missing_ok=True)
+    path.write_bytes(data[:start] + b"\xff" * size + data[start + size :])
+
 
 Change = Callable[[sqlite3.Connection], object]
 SET_FIELD = {

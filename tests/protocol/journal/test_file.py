@@ -12,6 +12,8 @@ from protocol.lifecycle import Input, State
 from protocol.outbox import Mark
 from tests.protocol.journal.ledgers import (
     EVERYDAY,
+    PLACES,
+    damage,
     event_batch,
     everyday,
     note,
@@ -90,18 +92,15 @@ def test_a_damaged_file_is_a_journal_error_and_never_another_one(tmp_path: Path)
     path = write_ledger(tmp_path / "journal", everyday())
     data = path.read_bytes()
     outcomes = set()
-    for start in range(0, len(data), 1_024):
-        path.write_bytes(data[:start] + b"\xff" * 1_024 + data[start + 1_024 :])
+    for start, size in PLACES:
+        damage(path, data, start, size)
         try:
             with open_journal(path) as file:
                 file.load()
-                list(file.events_of("o-1"))
-            outcomes.add("unharmed")
+            outcomes.add("loaded")
         except JournalError:
             outcomes.add("refused")
-        except sqlite3.DatabaseError:
-            outcomes.add("unreadable events")  # the writer makes a JournalError of it
-    assert "refused" in outcomes
+    assert outcomes == {"loaded", "refused"}  # damage to what a start does not read is the auditor's to find
 
 
 def test_a_second_program_on_a_journal_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:

@@ -13,7 +13,16 @@ from typing_extensions import override
 from protocol.journal.file import SCHEMA_VERSION, JournalFile
 from protocol.journal.verify import LedgerFault, verify_ledger
 from protocol.keys import Certificate, TrustStore
-from tests.protocol.journal.ledgers import EVERYDAY, everyday, notes, open_journal, verify, write_ledger
+from tests.protocol.journal.ledgers import (
+    EVERYDAY,
+    PLACES,
+    damage,
+    everyday,
+    notes,
+    open_journal,
+    verify,
+    write_ledger,
+)
 from tests.protocol.parties import AUTHORITY
 from tests.support.pki import DEPLOYMENT
 
@@ -74,6 +83,20 @@ def test_a_truncated_file_is_found(tmp_path: Path, part: int) -> None:
     path.write_bytes(data[: len(data) * part // 14])
     with pytest.raises(LedgerFault):
         verify(path)
+
+
+def test_a_damaged_file_is_a_ledger_fault_and_never_another_error(tmp_path: Path) -> None:
+    path = write_ledger(tmp_path / "ledger", everyday())
+    data = path.read_bytes()
+    head = verify(path).head
+    found = 0
+    for start, size in PLACES:
+        damage(path, data, start, size)
+        try:
+            assert verify(path).head == head  # nothing of the ledger itself was hit
+        except LedgerFault:
+            found += 1
+    assert found > len(PLACES) // 4
 
 
 def test_a_table_that_is_gone_makes_the_file_unreadable(tmp_path: Path) -> None:
