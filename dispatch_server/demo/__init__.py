@@ -2,6 +2,7 @@
 
 deployment.py   authority, certificates, people, configuration files in a temporary folder
 processes.py    starting and stopping the programs
+interrupts.py   Ctrl-C, where nothing is left behind by it
 token.py        the software token of the demo's people
 story.py        the orders, as people would carry them out, and what each hop took
 verify.py       the ledgers, from the files alone

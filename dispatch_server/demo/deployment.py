@@ -189,19 +189,35 @@ def _link(deployment: Deployment, child: Node) -> list[str]:
 
 def _make_people(deployment: Deployment, authority: pki.Authority, now: datetime) -> None:
     """Each person's key is made by the client program; only the request comes to the authority."""
-    running = {person.name: _start_key_maker(deployment, person) for person in deployment.people.values()}
-    for name, maker in running.items():
-        person = deployment.people[name]
-        folder = deployment.nodes[person.station].folder / "people"
-        _, error = maker.communicate(f"{person.password}\n{person.password}\n".encode(), timeout=60)
-        if maker.returncode:
-            raise RuntimeError(f"dispatch-client key new failed: {error.decode(errors='replace').strip()}")
-        public = pki.read_request((folder / f"{name}.csr").read_bytes())
-        certificate = pki.issue(
-            authority, public, person.role, name, stations=[person.station], now=now, days=_DAYS
-        )
-        (folder / f"{name}.crt").write_bytes(pki.certificate_pem(certificate))
-        deployment.tokens[name] = enrol(deployment, person, Argon2Parameters())
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for person in deployment.people.values():
+            running[person.name] = _start_key_maker(deployment, person)
+        for name, maker in running.items():
+            _take_request(deployment, authority, deployment.people[name], maker, now)
+    finally:
+        for maker in running.values():
+            maker.kill()
+            maker.wait()
+
+
+def _take_request(
+    deployment: Deployment,
+    authority: pki.Authority,
+    person: DemoPerson,
+    maker: "subprocess.Popen[bytes]",
+    now: datetime,
+) -> None:
+    name, folder = person.name, deployment.nodes[person.station].folder / "people"
+    _, error = maker.communicate(f"{person.password}\n{person.password}\n".encode(), timeout=60)
+    if maker.returncode:
+        raise RuntimeError(f"dispatch-client key new failed: {error.decode(errors='replace').strip()}")
+    public = pki.read_request((folder / f"{name}.csr").read_bytes())
+    certificate = pki.issue(
+        authority, public, person.role, name, stations=[person.station], now=now, days=_DAYS
+    )
+    (folder / f"{name}.crt").write_bytes(pki.certificate_pem(certificate))
+    deployment.tokens[name] = enrol(deployment, person, Argon2Parameters())
 
 
 def _start_key_maker(deployment: Deployment, person: DemoPerson) -> "subprocess.Popen[bytes]":

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -10,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from dispatch_server.demo.deployment import Deployment, make_deployment
+from dispatch_server.demo.interrupts import Interrupts
 from dispatch_server.demo.processes import DemoFailed, Processes
 from dispatch_server.demo.screen import Screen, Silent, Terminal
 from dispatch_server.demo.story import PLANS, OrderStory, Story
@@ -62,16 +61,20 @@ def run_demo(*, as_json: bool) -> int:
     """Run the demo; gives the exit status: 0 when everything held."""
     screen: Screen = Silent() if as_json else Terminal()
     result = _Result()
+    interrupts = Interrupts()
     status = 1
     try:
-        with _interruptible(), _private_folder() as folder:
-            _run(folder, screen, result)
+        with interrupts.installed(), _private_folder() as folder:
+            _run(folder, screen, result, interrupts)
         status = 0
     except KeyboardInterrupt:
-        result.failure = "interrupted; every process was stopped and nothing was left behind"
-        status = _INTERRUPTED
+        pass
     except (DemoFailed, DispatchError, OSError, RuntimeError) as error:
         result.failure = str(error)
+    if interrupts.asked:
+        left = result.failure or "every process was stopped and nothing was left behind"
+        result.failure = f"interrupted; {left}"
+        status = _INTERRUPTED
     if as_json:
         sys.stdout.write(result.as_json() + "\n")
     if result.failure:
@@ -80,55 +83,30 @@ def run_demo(*, as_json: bool) -> int:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM is taken like Ctrl-C, so that it cleans up too."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not interrupt the cleaning up."""
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _private_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="dispatch-"))  # mode 0700
     try:
         yield folder
     finally:
-        with _undisturbed():
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(folder: Path, screen: Screen, result: _Result) -> None:
-    screen.phase("Making a throw-away deployment: authority, certificates, people, configurations")
-    deployment = make_deployment(folder)
-    processes = Processes(deployment)
+def _run(folder: Path, screen: Screen, result: _Result, interrupts: Interrupts) -> None:
+    with interrupts.allowed():
+        screen.phase("Making a throw-away deployment: authority, certificates, people, configurations")
+        deployment = make_deployment(folder)
+    processes = Processes(deployment, interrupts.postponed)
     try:
-        screen.phase(f"Starting {len(deployment.nodes)} processes: {', '.join(deployment.nodes)}")
-        processes.start_all()
-        processes.wait_ready(_READY_WITHIN)
-        _wait_for_links(deployment, processes)
-        _work(deployment, screen, result)
-        _look(deployment, screen, result)
-        processes.check()
+        with interrupts.allowed():
+            screen.phase(f"Starting {len(deployment.nodes)} processes: {', '.join(deployment.nodes)}")
+            processes.start_all()
+            processes.wait_ready(_READY_WITHIN)
+            _wait_for_links(deployment, processes)
+            _work(deployment, screen, result)
+            _look(deployment, screen, result)
+            processes.check()
     finally:
-        with _undisturbed():
-            processes.stop_all()
+        processes.stop_all()
     screen.phase("Verifying the ledgers from their files alone")
     for check in verify_all(deployment):
         result.verification.append(check)

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from dispatch_server.demo.deployment import Deployment, Node
@@ -17,10 +19,16 @@ class DemoFailed(Exception):
 
 
 class Processes:
-    """The running programs. Each is a session of its own: Ctrl-C reaches the demo alone, which stops them."""
+    """The running programs. Each is a session of its own: Ctrl-C reaches the demo alone, which stops them.
 
-    def __init__(self, deployment: Deployment) -> None:
+    `whole`: makes a block that nothing may interrupt, so that no program is started and not known here.
+    """
+
+    def __init__(
+        self, deployment: Deployment, whole: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         self._deployment = deployment
+        self._whole = whole
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_all(self) -> None:
@@ -31,7 +39,7 @@ class Processes:
     def start(self, node: Node) -> None:
         """Start one program; its log goes to a file beside its journal."""
         package = "dispatch_server" if node.is_server else "dispatch_client"
-        with self.log_of(node).open("ab") as log:
+        with self.log_of(node).open("ab") as log, self._whole():
             self._running[node.name] = subprocess.Popen(  # noqa: S603 - our own program, no shell
                 [sys.executable, "-m", package, "run", "--config", str(node.config)],
                 stdin=subprocess.DEVNULL,
@@ -73,7 +81,10 @@ class Processes:
             time.sleep(0.05)
 
     def stop_all(self) -> None:
-        """SIGTERM to all; what does not end in time is killed and named. Raises DemoFailed."""
+        """SIGTERM to all; what does not end in time is killed and named. Raises DemoFailed.
+
+        A program that is still starting ends by the signal itself.
+        """
         for process in self._running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -89,7 +100,7 @@ class Processes:
         failed = [
             f"{n} ended with {p.returncode}"
             for n, p in self._running.items()
-            if p.returncode and n not in late
+            if p.returncode not in {0, -signal.SIGTERM} and n not in late
         ]
         self._running.clear()
         if late or failed:

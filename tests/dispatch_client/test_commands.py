@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from dispatch_client import commands as commands_module
 from dispatch_client import login as login_module
 from dispatch_client.client import Client
-from dispatch_client.commands import Commands
+from dispatch_client.commands import Commands, IssueArguments, LoginArguments
 from dispatch_client.desk import Desk
 from dispatch_client.login import Authenticator
 from dispatch_client.plant import Plant
@@ -213,11 +213,14 @@ async def test_an_argument_that_cannot_be_is_named(
     assert at_desk.superior.asked == []
 
 
-@pytest.mark.parametrize("command", ["login", "issue"])
-async def test_no_secret_stands_in_a_command_that_is_printed(command: str) -> None:
-    arguments = {"login": {"person": "li"}, "issue": {"order": "o-1"}}[command]
-    model = {"login": commands_module.LoginArguments, "issue": commands_module.IssueArguments}[command]
-    printed = repr(model.model_validate(arguments | FACTORS))
+@pytest.mark.parametrize(
+    "printed",
+    [
+        repr(LoginArguments.model_validate({"person": "li"} | FACTORS)),
+        repr(IssueArguments.model_validate({"order": "o-1"} | FACTORS)),
+    ],
+)
+def test_no_secret_stands_in_a_command_that_is_printed(printed: str) -> None:
     assert PASSWORD not in printed
     assert FACTORS["response"] not in printed
 

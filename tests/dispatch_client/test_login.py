@@ -1,4 +1,4 @@
-"""dispatch_client/login.py: two factors, asked of the superior, and no secret sent before the key is right."""
+"""dispatch_client/login.py: two factors, and no secret leaves before the key is right."""
 
 import hashlib
 from collections.abc import Awaitable, Callable

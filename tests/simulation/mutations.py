@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from unittest.mock import patch
 
-from dispatch_server.server import Server
 from protocol import record
 from protocol.aio.station import Station, Work
 from protocol.journal.batch import Batch
@@ -133,13 +132,6 @@ def forgets_the_term() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def hears_no_answers() -> Iterator[None]:
-    """Headquarters does not take a plant's answer for a sign of life."""
-    with patch.object(Server, "_on_heard", lambda self, plant: None):
-        yield
-
-
 @dataclass(frozen=True, slots=True)
 class Mutation:
     """A defect, and a part of what the invariants must say about it."""
@@ -163,5 +155,4 @@ MUTATIONS = (
     Mutation(grants_serve_anything, "took a forged event"),
     Mutation(begins_too_late, "begin after its validity"),
     Mutation(forgets_the_term, "the granted term of"),
-    Mutation(hears_no_answers, "was lost again and again"),
 )

@@ -196,6 +196,13 @@ async def test_a_caller_that_speaks_no_tls_is_not_heard(keys: KeyRoom, data: byt
 # --- floods ---
 
 
+@pytest.fixture
+def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever dallies is sent away for want of places and not in time."""
+    monkeypatch.setattr(tls, "HELLO_TIMEOUT", 3_600.0)
+
+
+@pytest.mark.usefixtures("endless_patience")
 async def test_silent_strangers_cost_a_bounded_number_of_sockets_and_keep_nobody_out(keys: KeyRoom) -> None:
     async with hall(keys, strangers=4) as room:
         superior = await room.dial(context_of(CLIENT, keys.hq()))
@@ -210,6 +217,7 @@ async def test_silent_strangers_cost_a_bounded_number_of_sockets_and_keep_nobody
         assert room.faults == []
 
 
+@pytest.mark.usefixtures("endless_patience")
 async def test_a_crowd_at_the_same_moment_finds_no_more_places_than_there_are(keys: KeyRoom) -> None:
     async with hall(keys, strangers=4) as room:
         superior = await room.dial(context_of(CLIENT, keys.hq()))
