@@ -131,8 +131,19 @@ class Server:
             _log.warning("telemetry of a foreign node dropped", node=node)
         self.awareness.take(own, now)
         if self.listener:
-            for sample in own:
+            for sample in own or [self._sign_of_life(node)]:
                 self.listener.sample(sample)
+
+    def _sign_of_life(self, node: str) -> Sample:
+        """A reading without metrics: our superior must know that it lives, however rarely it measures."""
+        return Sample(
+            node=node,
+            at_ms=self.station.wall_ms(),
+            logged_in_nodes=None,
+            network_flow=None,
+            external_connections=None,
+            memory_used=None,
+        )
 
     def _on_heard(self, plant: str) -> None:
         self.awareness.heard(plant, asyncio.get_running_loop().time())

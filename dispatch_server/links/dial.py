@@ -240,8 +240,8 @@ class _Conversation:
                 raise PeerFault(WireCode.LIMIT, "too many requests")
             self._requests.put_nowait(request)
         if report.items:
-            self._count_refusals(await self._station.take(link.node, report.items, link.policy))
-            self._station.witness(link.node, report.ledger)
+            refused = await self._station.take(link.node, report.items, link.policy, report.ledger)
+            self._count_refusals(refused)
         self._session.report_done()
 
     def _count_refusals(self, refused: int) -> None:

@@ -15,7 +15,7 @@ from protocol.handshake import Fresh
 from protocol.journal.file import JournalError
 from protocol.keys import Certificate
 from protocol.limits import HELLO_TIMEOUT, MAX_OPEN_REQUESTS
-from protocol.messages import Hello, Sample
+from protocol.messages import Hello, LedgerHead, Sample
 from protocol.requests import AnyReply, Request, decode_reply
 from protocol.session import Acknowledged, Delivered, HelloReceived, Polled, Replied, goodbye
 from protocol.subordinate import SubordinateSession
@@ -85,10 +85,10 @@ class Listener:
             return 0
         return self._heard.wall_ms + int((asyncio.get_running_loop().time() - self._heard_at) * 1000)
 
-    def witness(self) -> None:
-        """Keep where the superior's ledger stood when it delivered something."""
-        if self._heard:
-            self.station.witness(self.superior, self._heard.ledger)
+    @property
+    def seen_ledger(self) -> LedgerHead | None:
+        """Where the superior's ledger stood at its last poll."""
+        return self._heard.ledger if self._heard else None
 
     def replied(self, number: int, body: bytes) -> None:
         """A reply came; one that nobody waits for any more is dropped. Raises PeerFault(MALFORMED)."""
@@ -217,8 +217,7 @@ class _Service:
                         raise PeerFault(WireCode.UNEXPECTED, "a second Hello")
             self._owner.wake.set()
             if items:
-                await self._station.take(superior, items, self._owner.policy)
-                self._owner.witness()
+                await self._station.take(superior, items, self._owner.policy, self._owner.seen_ledger)
 
     async def _pump(self) -> None:
         while True:

@@ -246,10 +246,16 @@ class Station:
         """The orders that changed last, newest first."""
         return await self._writer.latest_orders(limit)
 
-    async def take(self, peer: str, items: Sequence[tuple[int, bytes]], policy: Policy) -> int:
+    async def take(
+        self,
+        peer: str,
+        items: Sequence[tuple[int, bytes]],
+        policy: Policy,
+        seen: LedgerHead | None = None,
+    ) -> int:
         """Take what a peer sent; returns when it is durable, with the number of events that were refused.
 
-        Raises PeerFault, JournalError.
+        `seen`: where the peer's ledger stood, kept with what it sent. Raises PeerFault, JournalError.
         """
         decoded = [(cursor, decode_item(data)) for cursor, data in items]
         received = self.inbox(peer).received.cursor
@@ -262,6 +268,8 @@ class Station:
             if work.take(peer, cursor, data):
                 policy.on_item(work, peer, item)
         if work.received:
+            if seen:
+                _note_ledger(work, peer, seen)
             await self.commit(work)
         return work.refusals
 
@@ -274,7 +282,7 @@ class Station:
     def witness(self, peer: str, head: LedgerHead) -> None:
         """Keep where a peer's ledger stands, so that it cannot lose its tail unseen."""
         work = self.work()
-        work.note(PEER_CHECKPOINT, peer, entry=head.entry, hash=head.hash.hex())
+        _note_ledger(work, peer, head)
         self.commit(work)
 
     async def obey(self, term: int, boot: bytes) -> None:
@@ -301,3 +309,7 @@ class Station:
     async def close(self) -> None:
         """Make everything durable and close the journal."""
         await self._writer.close()
+
+
+def _note_ledger(work: Work, peer: str, head: LedgerHead) -> None:
+    work.note(PEER_CHECKPOINT, peer, entry=head.entry, hash=head.hash.hex())

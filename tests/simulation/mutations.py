@@ -64,10 +64,13 @@ def takes_items_twice() -> Iterator[None]:
 
 @contextmanager
 def begins_unconfirmed() -> Iterator[None]:
-    """A table in which an order that was read back is the plant's to begin."""
+    """A table in which an order that was read back is the plant's to begin, confirmed or not."""
     table = MappingProxyType({**TRANSITIONS, (State.READ_BACK, Input.BEGIN): State.EXECUTING})
     custody = MappingProxyType({**CUSTODY, State.READ_BACK: Custody.PLANT})
-    with patch("protocol.lifecycle.TRANSITIONS", table), patch("protocol.record.CUSTODY", custody):
+    with ExitStack() as stack:
+        stack.enter_context(patch("protocol.lifecycle.TRANSITIONS", table))
+        stack.enter_context(patch("protocol.record.CUSTODY", custody))
+        stack.enter_context(patch("protocol.record._check_time", lambda record, verified: None))
         yield
 
 
@@ -114,7 +117,7 @@ def grants_serve_anything() -> Iterator[None]:
 def begins_too_late() -> Iterator[None]:
     """The validity of an order is not looked at when it is begun, and no plant lets it expire."""
     with ExitStack() as stack:
-        stack.enter_context(patch("protocol.record._TIMELY", frozenset()))
+        stack.enter_context(patch("protocol.record._check_time", lambda record, verified: None))
         stack.enter_context(patch("dispatch_client.plant.Plant.on_tick", lambda self: None))
         yield
 

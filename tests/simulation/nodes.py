@@ -21,7 +21,7 @@ from protocol.aio.station import Policy, Station
 from protocol.handshake import Local
 from protocol.keys import SigningKey
 from protocol.lifecycle import Input
-from protocol.messages import Sample
+from protocol.messages import LedgerHead, Sample
 from protocol.record import OrderRecord
 from tests.simulation.cast import CENTER, EPOCH_MS, HQ, StandIn, cast
 from tests.simulation.disk import Disk, DiskWriter
@@ -60,10 +60,12 @@ class CountingStation(Station):
     count: Callable[[str, int], None]
 
     @override
-    async def take(self, peer: str, items: Sequence[tuple[int, bytes]], policy: Policy) -> int:
+    async def take(
+        self, peer: str, items: Sequence[tuple[int, bytes]], policy: Policy, seen: LedgerHead | None = None
+    ) -> int:
         received = self.inbox(peer).received.cursor
         self.count("items that came again", sum(cursor <= received for cursor, _ in items))
-        return await super().take(peer, items, policy)
+        return await super().take(peer, items, policy, seen)
 
 
 class Node:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.aio.logs import configure_logs, hide_secrets
@@ -60,6 +60,7 @@ def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
+@settings(max_examples=40)
 @given(st.recursive(st.one_of(st.none(), st.integers(), st.just(SECRET.encode())), nested, max_leaves=12))
 def test_secrets_are_hidden_at_any_depth_of_mappings_and_sequences(value: Any) -> None:
     shown = hidden(value=value)
