@@ -8,7 +8,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from protocol.aio.node import load_trust
-from protocol.journal.verify import LedgerFault, VerifiedLedger, compare_ledgers, verify_ledger
+from protocol.journal.verify import LedgerFault, VerifiedLedger, compare_ledgers, has_seen, verify_ledger
 from protocol.keys import TrustStore
 from protocol.models import Name
 from protocol.settings import KeySettings, read_toml, refusals_of, resolve
@@ -101,6 +101,11 @@ def _verify_into(rows: list[dict[str, Any]], source: _Source) -> None:
     for path in source.paths:
         ledger = verify_ledger(path, source.trust, source.deployment, node=source.node)
         shared = compare_ledgers(first, ledger) if first else None
+        remarks = list(ledger.remarks)
+        if first and not has_seen(first, ledger):
+            remarks.append(
+                f"'{first.node}' noted no end of this ledger: verify it against its own superior's"
+            )
         first = first or ledger
         rows.append(
             {
@@ -111,7 +116,7 @@ def _verify_into(rows: list[dict[str, Any]], source: _Source) -> None:
                 "orders": len(ledger.orders),
                 "head": ledger.head.hash.hex(),
                 "orders_agreeing_with_first": shared,
-                "remarks": list(ledger.remarks),
+                "remarks": remarks,
             }
         )
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from protocol.keys import Role
 
 DEPLOYMENT = "demo-grid"
 _DAYS = 1
+_PORTS = range(21_000, 32_000)  # below those that Linux gives to outgoing connections (ip_local_port_range)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,14 @@ def make_deployment(
 
 
 def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for unused in sockets:
-            unused.bind(("127.0.0.1", 0))
-        return [unused.getsockname()[1] for unused in sockets]
+    """Ports that nobody uses now and that no outgoing connection can take before our programs do."""
+    free: set[int] = set()
+    while len(free) < count:
+        port = _PORTS[secrets.randbelow(len(_PORTS))]
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            free.add(port)
+    return list(free)
 
 
 def _make_node(deployment: Deployment, authority: pki.Authority, node: Node, now: datetime) -> None:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,11 @@ def _run(folder: Path, screen: Screen, result: _Result, interrupts: Interrupts) 
             _work(deployment, screen, result)
             _look(deployment, screen, result)
             processes.check()
-    finally:
-        processes.stop_all()
+    except BaseException:
+        with suppress(DemoFailed):  # what failed first is what people have to know
+            processes.stop_all()
+        raise
+    processes.stop_all()
     screen.phase("Verifying the ledgers from their files alone")
     for check in verify_all(deployment):
         result.verification.append(check)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dispatch_server.demo.deployment import DEPLOYMENT, Deployment
 from protocol.errors import DispatchError
-from protocol.journal.verify import VerifiedLedger, compare_ledgers, verify_ledger
+from protocol.journal.verify import VerifiedLedger, compare_ledgers, has_seen, verify_ledger
 from protocol.keys import TrustStore
 
 
@@ -42,4 +42,6 @@ def _compare(superior: VerifiedLedger, own: VerifiedLedger) -> Check:
         shared = compare_ledgers(superior, own)
     except DispatchError as error:
         return Check(what, ok=False, detail=str(error))
+    if own.orders and not has_seen(superior, own):
+        return Check(what, ok=False, detail=f"{superior.node} noted no end of it, so its tail may be missing")
     return Check(what, ok=True, detail=f"{shared} orders agree event by event, no tail is missing")

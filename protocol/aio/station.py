@@ -269,7 +269,7 @@ class Station:
                 policy.on_item(work, peer, item)
         if work.received:
             if seen:
-                _note_ledger(work, peer, seen)
+                work.note(PEER_CHECKPOINT, peer, entry=seen.entry, hash=seen.hash.hex())
             await self.commit(work)
         return work.refusals
 
@@ -277,12 +277,6 @@ class Station:
         """The peer's acknowledgement moved. Not awaited: if it is lost the peer says it again."""
         work = self.work()
         work.batch.acknowledged[peer] = self.outbox(peer).acknowledged_mark
-        self.commit(work)
-
-    def witness(self, peer: str, head: LedgerHead) -> None:
-        """Keep where a peer's ledger stands, so that it cannot lose its tail unseen."""
-        work = self.work()
-        _note_ledger(work, peer, head)
         self.commit(work)
 
     async def obey(self, term: int, boot: bytes) -> None:
@@ -309,7 +303,3 @@ class Station:
     async def close(self) -> None:
         """Make everything durable and close the journal."""
         await self._writer.close()
-
-
-def _note_ledger(work: Work, peer: str, head: LedgerHead) -> None:
-    work.note(PEER_CHECKPOINT, peer, entry=head.entry, hash=head.hash.hex())

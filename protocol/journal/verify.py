@@ -220,8 +220,6 @@ def compare_ledgers(superior: VerifiedLedger, station: VerifiedLedger) -> int:
     """
     _check_seen(superior, station)
     _check_seen(station, superior)
-    if station.orders and not superior.peer_heads.get(station.node):
-        raise LedgerFault(superior.path, 0, f"it has seen nothing of '{station.node}', which holds orders")
     if strange := station.orders.keys() - superior.orders.keys():
         raise LedgerFault(superior.path, 0, f"order {min(strange)} of '{station.node}' is missing here")
     shared = superior.orders.keys() & station.orders.keys()
@@ -230,6 +228,14 @@ def compare_ledgers(superior: VerifiedLedger, station: VerifiedLedger) -> int:
         if any(ours != theirs for ours, theirs in pairs):
             raise LedgerFault(station.path, 0, f"order {order} differs from the ledger of '{superior.node}'")
     return len(shared)
+
+
+def has_seen(superior: VerifiedLedger, station: VerifiedLedger) -> bool:
+    """Whether the first noted an end of the second: without that a cut-off tail cannot be told.
+
+    A plant behind a center is seen by the center, not by headquarters.
+    """
+    return bool(superior.peer_heads.get(station.node))
 
 
 def _check_seen(witness: VerifiedLedger, seen: VerifiedLedger) -> None:

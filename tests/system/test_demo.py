@@ -127,7 +127,6 @@ def interrupt(demo: Demo, moment: str, number: signal.Signals) -> int:
     ("moment", "number"),
     [
         ("making", signal.SIGINT),
-        ("starting", signal.SIGINT),
         ("ordering", signal.SIGINT),
         ("making", signal.SIGHUP),
         ("starting", signal.SIGTERM),

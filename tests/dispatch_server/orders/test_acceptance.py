@@ -108,8 +108,11 @@ async def test_the_posture_of_each_node_that_takes_part_holds_the_order(office: 
     assert "telephone" in why(office.order())
 
 
-async def test_the_posture_of_the_center_on_the_way_holds_the_order(office: Office) -> None:
-    office.postures["center-1"] = Posture.HELD
+@pytest.mark.parametrize("node", ["center-1", "plant-3"])
+async def test_behind_a_center_the_postures_of_center_and_plant_hold_the_order(
+    office: Office, node: str
+) -> None:
+    office.postures[node] = Posture.HELD
     await issue(office, FarChain())
     assert "telephone" in why(office.order())
 

@@ -12,7 +12,7 @@ from protocol.handshake import Grant
 from protocol.items import HEADQUARTERS, EventItem, event_item
 from protocol.journal.batch import Batch, Entry, OrderRow
 from protocol.journal.file import JournalError, JournalFile
-from protocol.journal.verify import EVENT, PEER_CHECKPOINT
+from protocol.journal.verify import EVENT
 from protocol.lifecycle import Input, State
 from protocol.limits import MAX_ITEM
 from protocol.messages import LedgerHead
@@ -209,7 +209,7 @@ async def test_failures_that_nobody_awaits_are_told_once_and_leave_no_noise() ->
     station = station_on(writer := new_writer())
     noise: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
-    station.witness("hq", LedgerHead(entry=1, hash=bytes(32)))
+    station.commit(recorded(station.work(), DRAFT))
     station.acknowledged("hq")
     await writer.fail()
     assert isinstance(station.failed.exception(), JournalError)
@@ -235,7 +235,7 @@ async def test_an_event_is_written_with_the_place_of_its_order() -> None:
     assert work.batch.orders == {"o-1": OrderRow("o-1", "plant-1", State.DRAFTED, is_open=True)}
 
 
-async def test_an_acknowledgement_and_a_peers_ledger_are_written_without_waiting() -> None:
+async def test_an_acknowledgement_is_written_without_waiting() -> None:
     station = station_on(writer := new_writer())
     work = station.work()
     work.post("hq", refusal(1))
@@ -243,10 +243,8 @@ async def test_an_acknowledgement_and_a_peers_ledger_are_written_without_waiting
     await writer.finish()
     station.outbox("hq").acknowledge(1)
     station.acknowledged("hq")
-    station.witness("hq", LedgerHead(entry=7, hash=b"h" * 32))
     batches = [batch for batch, _ in writer.waiting]
-    assert batches[0] == Batch(acknowledged={"hq": START.then(refusal(1).encode())})
-    assert [(entry.kind, entry.subject) for entry in batches[1].entries] == [(PEER_CHECKPOINT, "hq")]
+    assert batches == [Batch(acknowledged={"hq": START.then(refusal(1).encode())})]
     await writer.finish()
     assert len(restarted(writer).outbox("hq")) == 0
 

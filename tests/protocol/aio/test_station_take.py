@@ -13,8 +13,9 @@ from protocol.errors import OrderRefused, PeerFault, WireCode
 from protocol.items import Item, event_item, order_of
 from protocol.journal.batch import Entry
 from protocol.journal.file import JournalError
-from protocol.journal.verify import EVENT
+from protocol.journal.verify import EVENT, PEER_CHECKPOINT
 from protocol.lifecycle import Input, State
+from protocol.messages import LedgerHead
 from protocol.outbox import START
 from protocol.record import OrderRecord, replay
 from tests.protocol.aio.stand_ins import (
@@ -123,6 +124,23 @@ async def test_an_item_is_taken_when_it_is_durable_and_not_before() -> None:
     await writer.finish()
     assert task.done()
     assert station.inbox("hq").durable.cursor == 1
+
+
+async def test_where_a_peers_ledger_stood_is_written_with_what_it_sent_or_not_at_all() -> None:
+    writer = new_writer()
+    station = station_on(writer)
+    policy = Recorder(station)
+    head = LedgerHead(entry=7, hash=b"l" * 32)
+    items = numbered(1, refusal(1))
+    first = asyncio.create_task(station.take("hq", items, policy, head))
+    await settle()
+    ((batch, _),) = writer.waiting
+    assert [(entry.kind, entry.subject) for entry in batch.entries] == [(PEER_CHECKPOINT, "hq")]
+    assert batch.received["hq"].cursor == 1
+    await writer.finish()
+    await first
+    await station.take("hq", items, policy, head)
+    assert writer.waiting == []
 
 
 async def test_the_cursors_of_peers_are_their_own() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from protocol.journal.batch import Batch, Head
-from protocol.journal.verify import LedgerFault, VerifiedLedger, compare_ledgers
+from protocol.journal.verify import LedgerFault, VerifiedLedger, compare_ledgers, has_seen
 from protocol.keys import SigningKey
 from protocol.lifecycle import Input, State
 from protocol.record import OrderRecord, replay
@@ -158,8 +158,9 @@ def test_an_order_that_the_station_does_not_know_concerns_another(tmp_path: Path
     assert compare_ledgers(*two_ledgers(tmp_path, [Chain().record, other], [Chain().record])) == 1
 
 
-def test_a_superior_that_has_seen_nothing_of_a_station_with_orders_is_found(tmp_path: Path) -> None:
-    _, station = two_ledgers(tmp_path, [], [Chain().record])
-    superior = hq_ledger(tmp_path / "hq that forgot", [whole_order(Chain().record)])
-    with pytest.raises(LedgerFault, match="it has seen nothing of 'plant-1', which holds orders"):
-        compare_ledgers(superior, station)
+def test_it_can_be_told_whether_a_superior_vouches_for_the_end_of_a_station(tmp_path: Path) -> None:
+    seeing, station = two_ledgers(tmp_path, [Chain().record], [Chain().record])
+    forgetful = hq_ledger(tmp_path / "hq that forgot", [whole_order(Chain().record)])
+    assert has_seen(seeing, station)
+    assert not has_seen(forgetful, station)
+    assert compare_ledgers(forgetful, station) == 1
