@@ -103,9 +103,7 @@ def _verify_into(rows: list[dict[str, Any]], source: _Source) -> None:
         shared = compare_ledgers(first, ledger) if first else None
         remarks = list(ledger.remarks)
         if first and not has_seen(first, ledger):
-            remarks.append(
-                f"'{first.node}' noted no end of this ledger: verify it against its own superior's"
-            )
+            remarks.append(f"'{first.node}' noted no end of this ledger: verify it with its own superior's")
         first = first or ledger
         rows.append(
             {

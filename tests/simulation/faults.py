@@ -11,7 +11,7 @@ from typing import Any
 
 from protocol.journal.batch import Batch
 from tests.simulation.environment import Environment
-from tests.simulation.nodes import Node
+from tests.simulation.nodes import SKEW_MS, Node
 from tests.support.memory_network import Unreachable
 from tests.support.virtual_loop import Seeded
 
@@ -51,13 +51,14 @@ class Faults:
         self._tasks.append(asyncio.get_running_loop().create_task(later()))
 
     def end(self) -> None:
-        """No more faults: heal every link, start every node."""
+        """No more faults: heal every link, set every clock, start every node."""
         self._is_over = True
         for task in self._tasks:
             task.cancel()
         for link in self._links:
             self._env.network.partition(*link, on=False)
         for node in self._nodes.values():
+            node.skew_ms = max(-SKEW_MS, min(node.skew_ms, SKEW_MS))
             node.start()
 
     def _tell(self, what: str) -> None:

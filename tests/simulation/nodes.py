@@ -32,6 +32,7 @@ from tests.support.memory_network import MemoryStream
 from tests.support.pki import DEPLOYMENT
 from tests.support.virtual_loop import Seeded
 
+SKEW_MS = 1_000  # how far a wall clock is off that nobody has stepped
 _CLIENT_TICK = 1.0  # s
 _TELEMETRY = 2.5  # s, of clients: twice as often as the shortest time after which a plant is lost
 _SERVER_TELEMETRY = 20.0  # s
@@ -77,7 +78,7 @@ class Node:
         self.key: SigningKey = cast().nodes[name]
         self.rng = Seeded(f"{env.plan.seed}/{name}")
         self.disk = Disk(self.key)
-        self.skew_ms = self.rng.randint(-1_000, 1_000)
+        self.skew_ms = self.rng.randint(-SKEW_MS, SKEW_MS)
         self.is_up = False
         self._writer: DiskWriter | None = None
         self._tasks: dict[asyncio.Task[Any], None] = {}

@@ -20,8 +20,8 @@ from protocol.messages import Goodbye, Hello, LedgerHead, Signed
 from protocol.outbox import START, Inbox, Outbox, take_next
 from protocol.session import Opened, Reported
 from protocol.superior import SuperiorSession
-from tests.system.grid import WITHIN
 from tests.system.credentials import Credentials
+from tests.system.grid import WITHIN
 
 TIMERS = Timers(poll_interval_ms=1_000, hold_ms=400)
 HELLO_DOMAIN = b"dispatch hello 1\x00"
@@ -151,4 +151,3 @@ class PlayedSuperior:
 def frames_in(data: bytes, kind: Kind) -> list[bytes]:
     """The frames of one kind in a string of whole frames, as bytes again."""
     return [encode_frame(k, payload) for k, payload in FrameReader().feed(data, frozenset(Kind)) if k is kind]
-

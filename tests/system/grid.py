@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,7 +106,7 @@ class Grid:
         for name in sorted(names, key=lambda name: self.nodes[name].superior is None):
             self.processes.start(self.nodes[name])
         for name in names:
-            until(lambda name=name: self._answers(name), f"{name} answers")
+            until(partial(self._answers, name), f"{name} answers")
 
     def _answers(self, name: str) -> bool:
         log = self.processes.log_of(self.nodes[name])
@@ -169,7 +170,7 @@ class Grid:
         """Until both ends of the links to these nodes, all if none is named, say that they stand."""
         for name in names or [node.name for node in self.nodes.values() if node.superior]:
             self.wait_link(name, state="connected")
-            until(lambda name=name: self.has_superior(name), f"{name} has its superior")
+            until(partial(self.has_superior, name), f"{name} has its superior")
 
     def has_superior(self, name: str) -> bool:
         """Whether the node says that its superior has a session with it."""

@@ -1,4 +1,4 @@
-"""Somebody who listens where a plant should be: takes what headquarters says and answers as the test wants."""
+"""Somebody who listens where a plant should be: hears headquarters and answers as the test wants."""
 
 import os
 import socket
@@ -86,7 +86,10 @@ class Impostor:
             while True:
                 connection, _ = self._door.accept()
                 connection.settimeout(10)
-                with suppress(OSError, EOFError, LinkError), self._context.wrap_socket(connection, True) as secured:
+                with (
+                    suppress(OSError, EOFError, LinkError),
+                    self._context.wrap_socket(connection, True) as secured,
+                ):
                     self._behave(Guest(secured, visit))
                 visit += 1
 

@@ -30,6 +30,7 @@ from protocol.requests import (
     GrantReply,
     ProveRequest,
     Purpose,
+    Request,
     SessionReply,
 )
 from protocol.settings import load_settings
@@ -81,7 +82,7 @@ class Rogue:
 
     # --- questions about people ---
 
-    def ask(self, request: BeginRequest | ProveRequest) -> AnyReply:
+    def ask(self, request: Request) -> AnyReply:
         return self._run(self.listener.ask(request))
 
     def begin(self, person: str, purpose: Purpose, session: bytes, digest: bytes) -> bytes:
@@ -116,7 +117,9 @@ class Rogue:
 
     # --- events ---
 
-    def event(self, order: str, given: Input, key: SigningKey, session: bytes, **details: Any) -> VerifiedEvent:
+    def event(
+        self, order: str, given: Input, key: SigningKey, session: bytes, **details: Any
+    ) -> VerifiedEvent:
         """The next event of an order that this station knows, signed with any key."""
         station = self.client.station
         return follow(

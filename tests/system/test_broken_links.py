@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from protocol.keys import Role
-from tests.system.grid import Grid, until
 from tests.support.proxy import Direction, ProxyThread
+from tests.system.grid import Grid, until
 from tests.system.orders import Errand
 
 pytestmark = pytest.mark.system
@@ -23,7 +23,9 @@ class Broken:
 
     def __init__(self, grid: Grid, node: str, proxy: ProxyThread, *, upward: bool) -> None:
         self.grid, self.node, self.proxy = grid, node, proxy
-        self.way = Direction.TO_CLIENT if upward else Direction.TO_TARGET  # of the message that meets the fault
+        self.way = (
+            Direction.TO_CLIENT if upward else Direction.TO_TARGET
+        )  # of the message that meets the fault
 
     def wait_noticed(self) -> None:
         """Until the superior has given the link up."""

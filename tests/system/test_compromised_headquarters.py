@@ -65,7 +65,9 @@ class Conspiracy:
         details = {"content_hash": events[0].hash, "words": "open"}
         return [*events, self.next(events, Input.READ_BACK, self.operator, **details)]
 
-    def next(self, before: list[VerifiedEvent], given: Input, key: SigningKey, **details: Any) -> VerifiedEvent:
+    def next(
+        self, before: list[VerifiedEvent], given: Input, key: SigningKey, **details: Any
+    ) -> VerifiedEvent:
         """The next event, signed with any key."""
         session = b"" if key.certificate.is_node else os.urandom(16)
         return follow(

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import psutil
 import pytest
 
+from protocol.aio.control import CommandFailed
 from protocol.keys import Role
-from tests.system.grid import Grid
+from tests.system.grid import Grid, until
 from tests.system.orders import Errand
 
 pytestmark = pytest.mark.system
@@ -27,10 +29,10 @@ class Sockets:
 def sockets_of(grid: Grid, name: str) -> Sockets:
     found = psutil.Process(grid.processes.of(name).pid).net_connections(kind="inet")
     listening = frozenset(s.laddr.port for s in found if s.status == psutil.CONN_LISTEN)
-    peers = [s for s in found if s.raddr]
-    dialled = frozenset(s.raddr.port for s in peers if s.laddr.port not in listening)
-    others = sum(1 for s in found if not s.raddr and s.status != psutil.CONN_LISTEN)
-    return Sockets(listening, dialled, others)
+    others = [s for s in found if s.status in {psutil.CONN_NONE, psutil.CONN_CLOSE}]  # datagrams, unconnected
+    talking = [s for s in found if s.status != psutil.CONN_LISTEN and s not in others]
+    dialled = frozenset(s.raddr.port for s in talking if s.laddr.port not in listening)
+    return Sockets(listening, dialled, len(others))
 
 
 def ports_below(grid: Grid, name: str) -> frozenset[int]:
@@ -70,9 +72,15 @@ def test_no_program_starts_another(grid: Grid) -> None:
         assert psutil.Process(grid.processes.of(name).pid).children() == []
 
 
+def lacks_superior(grid: Grid, name: str) -> bool:
+    return not grid.has_superior(name)
+
+
 def test_nobody_dials_upward_when_headquarters_is_dead(grid: Grid) -> None:
     grid.kill("hq")
-    with pytest.raises(Exception, match="is not connected"):
+    for name in ("south", "desk-1", "plant-a"):
+        until(partial(lacks_superior, grid, name), f"{name} knows that headquarters is gone")
+    with pytest.raises(CommandFailed, match="is not connected"):
         grid.log_in("wang")
     below = ports_below(grid, "south")
     assert {name: sockets_of(grid, name).dialled for name in ("south", "desk-1", "plant-a", "plant-b")} == {

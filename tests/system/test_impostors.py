@@ -185,7 +185,11 @@ CASES: Mapping[str, tuple[Callable[[Scene], Credentials], Callable[[Scene], Beha
     "old-welcome": (own, welcomes_as_before, "signature: the Welcome answers another Hello"),
     "weak-key": (own, welcomes(ephemeral=bytes(32)), "seal: the peer's ephemeral key is not usable"),
     "lost-journal": (own, welcomes(acknowledged=99), "cursor: acknowledges 99"),
-    "oversized": (own, says((1 << 30).to_bytes(4) + bytes([Kind.REPORT])), "oversized: REPORT of 1073741824 B"),
+    "oversized": (
+        own,
+        says((1 << 30).to_bytes(4) + bytes([Kind.REPORT])),
+        "oversized: REPORT of 1073741824 B",
+    ),
     "garbage": (own, says(b"SSH-2.0-OpenSSH_9.2\r\n"), "malformed: frame kind"),
     "report-first": (own, says(encode_frame(Kind.REPORT, b"\x80")), "unexpected: REPORT is not allowed now"),
     "replayed": (own, reports(replayed), "seal: a sealed message does not verify"),

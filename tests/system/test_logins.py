@@ -56,9 +56,7 @@ def test_one_code_does_not_log_in_and_issue(grid: Grid) -> None:
     errand = Errand(grid, "same-code", "plant-a")
     errand.draft()
     with pytest.raises(CommandFailed, match="not accepted") as failure:
-        grid.call(
-            "desk-1", "issue", order=errand.order, password=grid.password("wang"), response=code
-        )
+        grid.call("desk-1", "issue", order=errand.order, password=grid.password("wang"), response=code)
     assert failure.value.code == "not-accepted"
     grid.wait_noted("hq", "identity", subject="wang", purpose="issue", reasons="code was used before")
     assert errand.state("hq") == "drafted"
@@ -85,7 +83,9 @@ def test_an_operator_does_not_work_at_a_desk(grid: Grid) -> None:
 
 def test_a_persons_key_that_was_carried_to_another_station_logs_in_nowhere_else(grid: Grid) -> None:
     for kind in ("key", "crt"):
-        shutil.copy(grid.nodes["desk-1"].folder / f"people/sun.{kind}", grid.nodes["plant-a"].folder / "people")
+        shutil.copy(
+            grid.nodes["desk-1"].folder / f"people/sun.{kind}", grid.nodes["plant-a"].folder / "people"
+        )
     error = refusal(grid, "plant-a", "sun", grid.code("sun"))
     assert error.code in {"not-accepted", "wrong-role"}
     assert grid.status("plant-a")["person"] is None

@@ -161,7 +161,7 @@ def test_a_session_ends_with_the_logout(scene: Scene) -> None:
         BeginRequest(person="d-6", purpose=Purpose.ISSUE, session=login.session, digest=bytes(32))
     )
     not_accepted(reply)
-    # Clocks differ, so what is dated a little after the end still counts as before it: date it later than that.
+    # Clocks differ: what is dated a little after the end still counts as before it, so date it later.
     ended = wall_ms()
     until(lambda: wall_ms() > ended + 200, "the clock goes on")
     late = scene.desk.draft("too-late", "plant-a", login, ahead_ms=CLOCK_SKEW_MS - 100)

@@ -110,7 +110,7 @@ def test_a_program_ends_although_a_command_waits_for_an_order(running: Grid) -> 
 def is_asked(grid: Grid, name: str) -> bool:
     """Whether somebody is connected to the node's control socket."""
     sockets = psutil.Process(grid.processes.of(name).pid).net_connections(kind="unix")
-    return sum(1 for s in sockets if s.laddr == str(grid.nodes[name].control)) > 1
+    return [str(s.laddr) for s in sockets].count(str(grid.nodes[name].control)) > 1
 
 
 @pytest.mark.parametrize(("deaf", "name"), [("plant-a", "hq"), ("hq", "plant-a"), ("plant-b", "south")])

@@ -13,9 +13,9 @@ from protocol.frames import Kind, encode_frame
 from protocol.keys import Role
 from protocol.messages import LedgerHead, Poll
 from protocol.models import Wire
-from tests.system.grid import WITHIN, Grid, Topology
 from tests.system.caller import Caller, hello
 from tests.system.credentials import Credentials, Issuer, of_node
+from tests.system.grid import WITHIN, Grid, Topology
 
 pytestmark = pytest.mark.system
 

@@ -135,9 +135,7 @@ def test_an_event_of_the_wrong_signer_is_refused_by_name_and_moves_nothing(
     event = make(scene)
     scene.a.send(event.signed)
     given, signer = event.event.input.value, event.signer.name
-    scene.grid.wait_noted(
-        "hq", "refused", subject="asked", input=given, signer=signer, code=code, why=why
-    )
+    scene.grid.wait_noted("hq", "refused", subject="asked", input=given, signer=signer, code=code, why=why)
     scene.grid.wait_logged("hq", "event refused", "asked", signer, why)
     assert read_order(scene.grid) == before
 
