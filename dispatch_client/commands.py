@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from protocol.aio.listener import Listener
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.lifecycle import Input, State
 from protocol.models import Line, Name, Text
-from protocol.orders import OrderId, OrderType, Step, Ticket
+from protocol.orders import OrderId, OrderType, Reasoned, Step, Ticket
 from protocol.record import OrderRecord
 from protocol.settings import Settings
 from protocol.timeline import Timeline
@@ -183,7 +184,19 @@ class Commands:
         challenge = await self._authenticator.approve(
             desk.person(), digest, given.password, given.factor, given.response.encode()
         )
-        return _outcome(await desk.issue(given.order, given_input, challenge, given.reason, _PATIENCE))
+        outcome = await desk.issue(given.order, given_input, challenge, given.reason, _PATIENCE)
+        if outcome.kind is OutcomeKind.TAKEN:
+            await self._refuse_if_rejected(given.order)
+        return _outcome(outcome)
+
+    async def _refuse_if_rejected(self, order: str) -> None:
+        """Headquarters accepts or rejects in one go with taking it; a person must hear of both at once."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                record = await self._reached(order, tuple(set(State) - {State.ISSUED}))
+                if record.state is State.REJECTED:
+                    reasons = [e.event.reason for e in record.events if isinstance(e.event, Reasoned)]
+                    raise CommandFailed("rejected", f"headquarters rejected it: {reasons[-1]}")
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

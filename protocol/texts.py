@@ -168,6 +168,10 @@ SENTENCES: Mapping[str, Words] = {
     "factor": ("第二因子（{factor}）", "Second factor ({factor})"),
     "issue?": ("确定下达以上指令？", "Issue the order shown above?"),
     "confirm?": ("复诵正确，允许执行？", "Is it read back correctly, and may the plant begin?"),
+    "confirm different?": (
+        "注意：复诵与指令不一致！仍要允许执行？",
+        "CAUTION: what was read back DIFFERS from the order. May the plant begin all the same?",
+    ),
     "same": ("一致", "the same"),
     "different": ("不一致", "differs"),
     "not connected": ("未连接", "not connected"),

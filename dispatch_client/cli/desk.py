@@ -6,7 +6,7 @@ import typer
 
 from dispatch_client.cli.connect import connect
 from protocol.terminal.options import ConfigOption, JsonOption, LanguageOption, YesOption
-from protocol.terminal.orders import head_of, order_in_full, side_by_side
+from protocol.terminal.orders import compare, head_of, order_in_full, side_by_side, words_of
 from protocol.terminal.person import agreed
 from protocol.terminal.program import Refused, command_group
 from protocol.terminal.tables import show
@@ -24,11 +24,16 @@ def confirm(
     as_json: JsonOption = False,
     lang: LanguageOption = None,
 ) -> None:
-    """Confirm an order that was read back: shows ticket and words side by side, and asks."""
+    """Confirm an order that was read back: shows ticket and words side by side, and asks.
+
+    --yes does not count where they differ.
+    """
     talk = connect(config, lang, as_json=as_json)
     view = talk.ask("show", order=order)
     language = talk.language
     show(order_in_full(view, language), side_by_side(view, language), on_stderr=talk.as_json)
-    if not agreed(say(SENTENCES["confirm?"], language), yes=yes):
+    same = all(equal for _, _, equal in compare(view["steps"], words_of(view)))
+    question = SENTENCES["confirm?" if same else "confirm different?"]
+    if not agreed(say(question, language), yes=yes and same):  # a difference needs a person's eyes
         raise Refused(f"{order}: not confirmed, because you did not say yes")
     talk.act("confirm", order=order, seen=head_of(view))

@@ -67,12 +67,14 @@ class Headquarters:
             case AnswerItem():
                 self._observer.on_answer(work, peer, item)
             case RefusalItem() | AskItem():
+                work.refusals += 1
                 work.note("security", peer, what="item that only a superior sends", item=item.kind)
 
     def _on_event(self, work: Work, peer: str, item: EventItem) -> None:
         try:
             verified = self._station.verify(item.signed)
         except OrderRefused as refusal:
+            work.refusals += 1
             work.note("security", peer, what="event refused", code=refusal.code, why=refusal.detail)
             if order := order_of(item):
                 self._tell(work, peer, item.signed.hash, order, refusal)
@@ -103,11 +105,11 @@ class Headquarters:
             code=refusal.code,
             why=refusal.detail,
         )
+        work.refusals += 1
         self._tell(work, peer, verified.hash, event.order, refusal)
 
     def _tell(self, work: Work, peer: str, event: bytes, order: str, refusal: OrderRefused) -> None:
         """To the station that the event came from: where `peer` leads to the order's plant, that plant."""
-        work.refusals += 1
         record = work.order(order)
         plant = record.content.plant if record else None
         to = plant if plant and self._routes.get(plant) == peer else peer

@@ -108,6 +108,7 @@ class Observer:
         record = work.order(item.order)
         plant = record.content.plant if record else None
         if record is None or item.plant != plant or self._routes.get(plant) != peer:
+            work.refusals += 1
             work.note("security", peer, what="answer about an order that is not its own", order=item.order)
             return
         self._heard(plant)
@@ -120,6 +121,10 @@ class Observer:
 
     def _mend(self, work: Work, record: OrderRecord, head: bytes) -> None:
         """The plant stands elsewhere: it missed something, or refused to take it. Tell it again, slowly."""
+        now = self._station.wall_ms()
+        if now < self._mended.get(record.order, 0) + self._rules.lost_after_ms:
+            return  # a plant that contradicts itself must not fill the order and the ledger
+        self._mended[record.order] = now
         missing = record.after(head)
         work.note(
             "diverged", record.order, plant_head=head.hex(), our_head=record.head.hex(), missing=len(missing)
@@ -128,14 +133,10 @@ class Observer:
         if record.custody is not Custody.PLANT:
             return  # it is on its way, or the order ends here by its validity
         if record.state in _OBSERVED:
-            self._hands.append(work, record, Input.LOSE, self._station.wall_ms())
-        now = self._station.wall_ms()
-        if now >= self._mended.get(record.order, 0) + self._rules.lost_after_ms:
-            self._mended[record.order] = now
-            for event in missing:
-                self._hands.send_to_plant(
-                    work, record.content.plant, event_item(event.signed, record.content.plant)
-                )
+            self._hands.append(work, record, Input.LOSE, now)
+        plant = record.content.plant
+        for event in missing:
+            self._hands.send_to_plant(work, plant, event_item(event.signed, plant))
 
 
 def _accepted_ms(record: OrderRecord) -> int:

@@ -67,6 +67,7 @@ class Relay:
 
     def _up(self, work: Work, peer: str, item: Item) -> None:
         if item.to != HEADQUARTERS or not isinstance(item, EventItem | AnswerItem):
+            work.refusals += 1
             work.note("security", peer, what="item that a subordinate may not send", item=item.kind)
             return
         try:

@@ -80,7 +80,12 @@ class ControlServer:
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             request = json.loads(line)
-            handler = self._handlers[request["command"]]
+            handler = self._handlers.get(request["command"])
+            if handler is None:
+                known = ", ".join(sorted(self._handlers))
+                return _error(
+                    "bad-command", f"'{request['command']}' is no command of this node; it has: {known}"
+                )
             return {"ok": True, "result": await handler(request.get("arguments", {}))}
         except CommandFailed as failure:
             return _error(failure.code, failure.message)

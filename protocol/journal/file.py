@@ -130,6 +130,7 @@ class JournalFile:
                 db.execute("PRAGMA synchronous=FULL")
                 _create_schema(db)
                 file = cls(db, key, lock)
+                _check_checkpoint(db, path, file.head)
                 undo.pop_all()
         except DAMAGED as error:
             raise JournalError(f"journal {path} is not usable: {_told(error)}") from None
@@ -258,6 +259,19 @@ _SET_PEER = {
     "received": "UPDATE peer SET received = ?, received_digest = ? WHERE name = ?",
     "acknowledged": "UPDATE peer SET acknowledged = ?, acknowledged_digest = ? WHERE name = ?",
 }
+
+
+def _check_checkpoint(db: sqlite3.Connection, path: Path | str, head: Head) -> None:
+    """A ledger that lost its tail must not go on: what it forgot could be done a second time.
+
+    Raises JournalError.
+    """
+    row = db.execute("SELECT entry, hash FROM checkpoint").fetchone()
+    if (Head(*row) if row else Head()) != head:
+        raise JournalError(
+            f"journal {path} ends at entry {head.entry}, its checkpoint says {row[0] if row else 0}: "
+            "it was cut off or altered. Keep the file as it is and take it to the auditor"
+        )
 
 
 def _lock(path: Path) -> IO[bytes]:

@@ -50,7 +50,7 @@ def test_a_read_back_that_the_dispatcher_does_not_accept_is_not_confirmed(tmp_pa
         arguments = ("confirm", "t-1", "--config", config, "--lang", "zh")
         with AtTerminal("dispatch_client", *arguments) as person:
             person.wait_for("不一致")
-            person.wait_for("复诵正确")
+            person.wait_for("复诵与指令不一致")
             person.type("否")
             assert person.end() == 1
         assert client.commands == ["show"]

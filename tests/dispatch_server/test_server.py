@@ -160,6 +160,20 @@ async def test_a_center_passes_on_what_its_children_say_of_themselves(passed_on:
         assert passed_on == [sample("plant-3", 7.0)]
 
 
+async def test_a_center_tells_that_a_child_lives_which_measured_nothing(passed_on: list[Sample]) -> None:
+    with closing(center()) as house:
+        house.server.on_report("plant-3", ())
+        (sign,) = passed_on
+        assert sign.node == "plant-3"
+        assert all(getattr(sign, metric) is None for metric in METRICS)
+
+
+async def test_what_a_child_says_of_others_is_no_sign_of_their_life(passed_on: list[Sample]) -> None:
+    with closing(center()) as house:
+        house.server.on_report("plant-3", (sample("plant-1"),))
+        assert {sign.node for sign in passed_on} == {"plant-3"}
+
+
 @virtually
 async def test_a_server_watches_its_own_host() -> None:
     with closing(headquarters()) as house:

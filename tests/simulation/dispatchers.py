@@ -8,9 +8,9 @@ from protocol.lifecycle import Input, State
 from protocol.orders import OrderType, ReadBack, Step, Ticket
 from protocol.record import OrderRecord
 from tests.simulation.equipment import Equipment
-from tests.simulation.nodes import DeskNode
 from tests.simulation.people import CODE, password_of
 from tests.simulation.persons import PATIENCE, Person
+from tests.simulation.programs import DeskNode
 
 _VALID_FOR_S = (15, 30, 30, 60, 90)
 _DEVICES = 6

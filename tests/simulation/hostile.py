@@ -18,7 +18,8 @@ from protocol.orders import SignedEvent, approval_digest
 from protocol.record import OrderRecord
 from tests.simulation.cast import cast, person_of
 from tests.simulation.environment import Environment
-from tests.simulation.nodes import ClientNode, NodeDown, ServerNode
+from tests.simulation.nodes import NodeDown
+from tests.simulation.programs import ClientNode, ServerNode
 from tests.support.pki import DEPLOYMENT
 from tests.support.virtual_loop import Seeded
 

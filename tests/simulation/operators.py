@@ -8,8 +8,8 @@ from protocol.lifecycle import State
 from protocol.record import OrderRecord
 from tests.simulation.dispatchers import right_words
 from tests.simulation.equipment import Equipment, Execution
-from tests.simulation.nodes import PlantNode
 from tests.simulation.persons import PATIENCE, Person
+from tests.simulation.programs import PlantNode
 
 _LATE_MS = 500
 

@@ -14,7 +14,8 @@ from protocol.errors import LinkLost, OrderRefused
 from protocol.record import OrderRecord
 from tests.simulation.cast import cast, person_of
 from tests.simulation.equipment import Equipment, Told
-from tests.simulation.nodes import ClientNode, NodeDown
+from tests.simulation.nodes import NodeDown
+from tests.simulation.programs import ClientNode
 from tests.support.virtual_loop import Seeded
 
 PATIENCE = 3.0  # s that a person looks at the clock after signing

@@ -12,10 +12,11 @@ from tests.simulation.environment import Environment
 from tests.simulation.equipment import Equipment
 from tests.simulation.faults import Faults
 from tests.simulation.hostile import Hostile
-from tests.simulation.nodes import ClientNode, DeskNode, Node, PlantNode, ServerNode
+from tests.simulation.nodes import Node
 from tests.simulation.operators import Operator
 from tests.simulation.persons import Person
 from tests.simulation.plan import Plan, plan
+from tests.simulation.programs import ClientNode, DeskNode, PlantNode, ServerNode
 from tests.simulation.trace import Trace
 from tests.support.memory_network import MemoryNetwork
 from tests.support.virtual_loop import Seeded, run

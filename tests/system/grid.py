@@ -24,8 +24,8 @@ from protocol.keys import Role
 
 T = TypeVar("T")
 
-WITHIN = 30.0  # s: a state that is not reached by then never is; far beyond what a loaded machine needs
-_PAUSE = 0.02  # s between two looks at a state
+WITHIN = 60.0  # s: a state that is not reached by then never is; far beyond what a loaded machine needs
+_PAUSES = (0.005, 0.1)  # s between two looks at a state: the first one, and the longest that it grows to
 _PASSWORD = "a long password of this test"
 _CHEAP_KEY = WrappingCost(memory_kib=64, iterations=1, lanes=1)
 _CHEAP_HASH = Argon2Parameters(memory_kib=64, iterations=1, production=False)
@@ -45,13 +45,15 @@ WHOLE: Topology = (
 def until(look: Callable[[], T | None], what: str) -> T:
     """Wait until `look` finds something. Fails with `what` when it does not."""
     deadline = time.monotonic() + WITHIN
+    pause, longest = _PAUSES
     while True:
         found = look()
         if found:
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {WITHIN:g} s for: {what}")
-        time.sleep(_PAUSE)
+        time.sleep(pause)
+        pause = min(1.5 * pause, longest)
 
 
 class Grid:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.aio.control import CommandFailed
-from tests.system.grid import WITHIN, Grid, until
+from tests.system.grid import Grid, until
 
 CHAIN = ("draft", "issue", "accept", "deliver", "read-back", "confirm", "begin", "complete", "close")
 
@@ -18,13 +18,14 @@ class Errand:
     order: str
     plant: str
     desk: str = "desk-1"
+    hq: str = "hq"
 
     @property
     def stations(self) -> Sequence[str]:
         """Everybody who keeps a record of it."""
         superior = str(self.grid.nodes[self.plant].superior)
-        way = ["hq", self.plant] if superior == "hq" else ["hq", superior, self.plant]
-        return [self.desk, *way]
+        center = [] if superior == "hq" else [superior]
+        return [self.desk, self.hq, *center, self.plant]
 
     def _call(self, node: str, command: str, **arguments: Any) -> Any:
         return self.grid.call(node, command, order=self.order, **arguments)
@@ -109,11 +110,3 @@ class Errand:
             for station in self.stations
         }
         assert len(hashes) == 1
-
-
-def is_patient(error: CommandFailed) -> bool:
-    """Whether a command's failure only says that its outcome is not known yet."""
-    return error.code in {"no-answer", "not-running"}
-
-
-__all__ = ["CHAIN", "WITHIN", "Errand", "is_patient"]

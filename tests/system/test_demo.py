@@ -129,7 +129,6 @@ def interrupt(demo: Demo, moment: str, number: signal.Signals) -> int:
         ("making", signal.SIGINT),
         ("ordering", signal.SIGINT),
         ("making", signal.SIGHUP),
-        ("starting", signal.SIGTERM),
     ],
 )
 def test_an_interrupted_demo_leaves_no_process_and_no_folder(
@@ -142,6 +141,7 @@ def test_an_interrupted_demo_leaves_no_process_and_no_folder(
 def test_who_is_impatient_interrupts_the_cleaning_up_no_more(demos: Callable[..., Demo]) -> None:
     demo = demos()
     until(lambda: MOMENTS["starting"](demo), "the demo is starting programs")
+    demo.process.send_signal(signal.SIGTERM)
     while demo.process.poll() is None:
         demo.process.send_signal(signal.SIGINT)
     assert demo.end() == 130

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,7 +20,6 @@ pytestmark = pytest.mark.system
 PEOPLE = (
     ("wang", Role.DISPATCHER, "desk-1", "hq"),
     ("li", Role.OPERATOR, "plant-a", "hq"),
-    ("zhao", Role.OPERATOR, "plant-b", "south"),
 )
 
 
@@ -52,30 +50,46 @@ def is_running(grid: Grid, name: str) -> bool:
 
 
 def end(grid: Grid, number: signal.Signals) -> None:
-    """Send the signal to all at once; each must end by itself with status 0 and leave no socket."""
+    """Send the signal to all at once: each ends by itself, leaves no socket and whole databases."""
     for name in grid.nodes:
         grid.processes.of(name).send_signal(number)
     statuses = {name: grid.processes.of(name).wait(WITHIN) for name in grid.nodes}
     assert set(statuses.values()) == {0}, statuses
     for node in grid.nodes.values():
         assert not node.control.exists(), node.name
+        for database in node.folder.glob("*.db"):
+            assert not database.with_name(database.name + "-wal").exists(), database
+            with closing(sqlite3.connect(database)) as db:
+                assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    grid.ledger_is_sound()
 
 
-def databases(grid: Grid) -> Iterator[Path]:
-    for node in grid.nodes.values():
-        yield from node.folder.glob("*.db")
+def is_asked(grid: Grid, name: str) -> bool:
+    """Whether somebody is connected to the node's control socket."""
+    sockets = psutil.Process(grid.processes.of(name).pid).net_connections(kind="unix")
+    return [str(s.laddr) for s in sockets].count(str(grid.nodes[name].control)) > 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_every_program_ends_with_status_0_and_leaves_whole_databases(
-    running: Grid, number: signal.Signals
+def test_a_program_ends_although_a_command_waits_for_an_order(running: Grid) -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting: Future[Any] = pool.submit(
+            running.call, "plant-b", "wait", order="never", states=["closed"], timeout_s=300
+        )
+        until(lambda: is_asked(running, "plant-b"), "the command is at plant-b")
+        assert running.stop("plant-b") == 0
+        with pytest.raises(CommandFailed) as failure:
+            waiting.result(WITHIN)
+    assert failure.value.code == "no-answer"
+    assert not running.nodes["plant-b"].control.exists()
+
+
+@pytest.mark.parametrize(("deaf", "name"), [("plant-a", "hq"), ("hq", "plant-a"), ("plant-b", "south")])
+def test_a_program_ends_although_the_other_end_of_its_link_hears_nothing(
+    running: Grid, deaf: str, name: str
 ) -> None:
-    end(running, number)
-    for database in databases(running):
-        assert not database.with_name(database.name + "-wal").exists(), database
-        with closing(sqlite3.connect(database)) as db:
-            assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    running.ledger_is_sound()
+    with running.frozen(deaf):
+        assert running.stop(name) == 0
+    assert not running.nodes[name].control.exists()
 
 
 def test_an_order_goes_on_after_all_programs_were_stopped_in_the_middle_of_it(running: Grid) -> None:
@@ -90,33 +104,4 @@ def test_an_order_goes_on_after_all_programs_were_stopped_in_the_middle_of_it(ru
     for person in ("wang", "li"):
         running.log_in(person)
     errand.finish()
-    running.ledger_is_sound()
-
-
-def test_a_program_ends_although_a_command_waits_for_an_order(running: Grid) -> None:
-    running.log_in("zhao")
-    with ThreadPoolExecutor() as pool:
-        waiting: Future[Any] = pool.submit(
-            running.call, "plant-b", "wait", order="never", states=["closed"], timeout_s=300
-        )
-        until(lambda: is_asked(running, "plant-b"), "the command is at plant-b")
-        assert running.stop("plant-b") == 0
-        with pytest.raises(CommandFailed) as failure:
-            waiting.result(WITHIN)
-    assert failure.value.code == "no-answer"
-    assert not running.nodes["plant-b"].control.exists()
-
-
-def is_asked(grid: Grid, name: str) -> bool:
-    """Whether somebody is connected to the node's control socket."""
-    sockets = psutil.Process(grid.processes.of(name).pid).net_connections(kind="unix")
-    return [str(s.laddr) for s in sockets].count(str(grid.nodes[name].control)) > 1
-
-
-@pytest.mark.parametrize(("deaf", "name"), [("plant-a", "hq"), ("hq", "plant-a"), ("plant-b", "south")])
-def test_a_program_ends_although_the_other_end_of_its_link_hears_nothing(
-    running: Grid, deaf: str, name: str
-) -> None:
-    with running.frozen(deaf):
-        assert running.stop(name) == 0
-    assert not running.nodes[name].control.exists()
+    end(running, signal.SIGINT)

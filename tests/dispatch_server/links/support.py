@@ -172,8 +172,11 @@ class Puppet:
         self.send()
 
     async def listen(self) -> None:
-        """Digest what headquarters sent."""
-        for event in self.session.receive(await self.stream.read(65_536), now()):
+        """Digest what headquarters sent. Raises ConnectionResetError at the end, LinkLost at a farewell."""
+        data = await self.stream.read(65_536)
+        if not data:
+            raise ConnectionResetError("headquarters closed the connection")
+        for event in self.session.receive(data, now()):
             if isinstance(event, HelloReceived):
                 self.session.welcome(event.hello, Fresh.of(bytes(range(48))), now())
 

@@ -9,7 +9,7 @@ from dispatch_server.orders.checks import Rules
 from dispatch_server.orders.headquarters import Headquarters
 from dispatch_server.orders.relay import Relay
 from protocol.errors import OrderRefused, RefusalCode
-from protocol.items import Item
+from protocol.items import Item, RefusalItem
 from protocol.keys import Role, SigningKey, TrustStore
 from protocol.lifecycle import SIGNERS, Input, Signer, State
 from protocol.orders import Issue, VerifiedEvent, approval_digest
@@ -155,3 +155,14 @@ class Center:
 
     def close(self) -> None:
         self.node.close()
+
+
+def the_refusal(decision: Decision, peer: str, to: str, code: RefusalCode) -> RefusalItem:
+    """The one post of a decision is this refusal, nothing was recorded, and the ledger knows why."""
+    assert decision.recorded == []
+    ((told, item),) = decision.refusals
+    assert len(decision.posts) == 1
+    assert (told, item.to, item.code) == (peer, to, code)
+    (note,) = decision.notes("refused") + decision.notes("security")
+    assert note["code"] == code.value
+    return item

@@ -18,7 +18,9 @@ from tests.dispatch_server.orders.grid import Grid
 from tests.dispatch_server.orders.support import RULES
 
 ORDERS = ("o-1", "o-2")
-_LOST = {State.UNKNOWN, State.UNKNOWN_EXECUTING}
+_OPEN_QUESTIONS = {State.UNKNOWN, State.UNKNOWN_EXECUTING, State.RECALLING}
+_DONE = st.sampled_from([0, 1, 2, 3, 3, 3, 3, 4, 4])  # 3 steps: confirmed; 4: begun
+_ORDER = st.sampled_from(["o-1", "o-1", "o-1", "o-2"])
 _SELDOM = st.sampled_from([False, False, False, True])
 _SKEWS_S = st.sampled_from(
     [(0, 0, 0, 0), (0, 20, -10, 0), (-10, 10, 10, 5), (0, 0, 400, 0), (0, 0, -400, 0), (400, 0, 0, 0)]
@@ -34,9 +36,9 @@ class Agreement(RuleBasedStateMachine):
         super().__init__()
         self.grid: Grid | None = None
 
-    @initialize(skews=_SKEWS_S, done=st.integers(0, 5))
-    def begin(self, skews: tuple[int, ...], done: int) -> None:
-        """`done`: how far the first order has come when the trouble begins."""
+    @initialize(skews=_SKEWS_S, done=_DONE, race=st.booleans())
+    def begin(self, skews: tuple[int, ...], done: int, race: bool) -> None:
+        """`done`: how far the first order has come when the trouble begins; in a `race` both sides act."""
         self.grid = Grid(far=self.far, skews=skews)
         for order in ORDERS:
             self.grid.draft(order)
@@ -44,6 +46,9 @@ class Agreement(RuleBasedStateMachine):
         for step in range(done):
             self._act(ORDERS[0], by_operator=bool(step % 2), turns=False)
             self.grid.settle()
+        if race:
+            self._act(ORDERS[0], by_operator=False, turns=True)
+            self._act(ORDERS[0], by_operator=True, turns=False)
 
     def _act(self, order: str, *, by_operator: bool, turns: bool) -> None:
         act = self._grid.operator if by_operator else self._grid.dispatcher
@@ -57,7 +62,7 @@ class Agreement(RuleBasedStateMachine):
 
     # --- people ---
 
-    @rule(order=st.sampled_from(ORDERS), by_operator=st.booleans(), turns=_SELDOM, arrives=st.booleans())
+    @rule(order=_ORDER, by_operator=st.booleans(), turns=st.booleans(), arrives=st.booleans())
     def somebody_acts(self, order: str, by_operator: bool, turns: bool, arrives: bool) -> None:
         self._act(order, by_operator=by_operator, turns=turns)
         if arrives:
@@ -95,7 +100,7 @@ class Agreement(RuleBasedStateMachine):
     def everything_arrives(self) -> None:
         self._grid.settle()
         records = [self._grid.record("hq", order) for order in ORDERS]
-        if any(record.state in _LOST for record in records if record):
+        if any(record.state in _OPEN_QUESTIONS for record in records if record):
             self.time_passes(RULES.lost_after_ms // 1000)
             self._grid.look_at_the_time(silent=False)  # the plant is heard again: it is asked
             self._grid.settle()
@@ -105,14 +110,14 @@ class Agreement(RuleBasedStateMachine):
             assert not place.node.station.pending
 
     def _check_rest(self, order: str) -> None:
-        """Once everything arrived, all agree, every wish has its outcome, and no order is lost."""
+        """Once everything arrived, all agree, all wishes and recalls have their outcome, no order is lost."""
         grid = self._grid
         known = grid.record("hq", order)
         assert grid.record("desk-1", order) == known
         accepted = Input.ACCEPT in grid.chain("hq", order)
         for name in grid.places.keys() - {"hq", "desk-1"}:
             assert grid.hashes(name, order) == (grid.hashes("hq", order) if accepted else [])
-        assert known is None or known.state not in _LOST
+        assert known is None or known.state not in _OPEN_QUESTIONS
 
     # --- what must always hold ---
 
@@ -172,9 +177,9 @@ def _unhurried(examples: int) -> settings:
 
 
 TestAgreement = Agreement.TestCase
-TestAgreement.settings = _unhurried(30)
+TestAgreement.settings = _unhurried(40)
 TestAgreementThroughACenter = AgreementThroughACenter.TestCase
-TestAgreementThroughACenter.settings = _unhurried(30)
+TestAgreementThroughACenter.settings = _unhurried(40)
 TestManyAgreements = pytest.mark.long(ManyAgreements.TestCase)
 TestManyAgreements.settings = _unhurried(2_000)
 TestManyAgreementsThroughACenter = pytest.mark.long(ManyAgreementsThroughACenter.TestCase)

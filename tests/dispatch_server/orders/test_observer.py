@@ -152,6 +152,16 @@ async def test_a_plant_is_told_again_no_faster_than_it_is_asked(office: Office) 
     assert (await office.say("plant-1", behind)).events("plant-1") == [Input.CONFIRM]
 
 
+async def test_a_plant_that_contradicts_itself_fills_neither_the_order_nor_the_ledger(
+    office: Office,
+) -> None:
+    chain = await office.at(State.CONFIRMED)
+    lie = answer(chain.record).model_copy(update={"head": b"h" * 32})
+    decision = await office.say("plant-1", *[lie, answer(chain.record)] * 10)
+    assert decision.recorded == [Input.LOSE, Input.FIND]
+    assert len(decision.notes("diverged")) == 1
+
+
 async def test_a_plant_that_was_told_again_and_took_it_is_found(office: Office) -> None:
     chain = await office.at(State.CONFIRMED)
     await office.say("plant-1", answer(earlier(chain, 1)))

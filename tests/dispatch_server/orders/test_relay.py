@@ -253,7 +253,8 @@ async def test_what_cannot_be_read_is_noted_and_there_is_nobody_to_tell(center: 
 async def test_a_child_may_not_send_what_a_superior_sends_nor_to_anybody_else(
     center: Center, item: Item
 ) -> None:
-    decision = await center.say("plant-3", item)
+    assert await center.node.station.take("plant-3", [(1, item.encode())], center.policy) == 1
+    decision = center.node.decision()
     assert decision.posts == []
     assert decision.notes("security")[0]["subject"] == "plant-3"
 

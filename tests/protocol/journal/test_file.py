@@ -19,6 +19,7 @@ from tests.protocol.journal.ledgers import (
     note,
     notes,
     open_journal,
+    tampering,
     verify,
     whole_order,
     write_ledger,
@@ -78,6 +79,25 @@ def test_a_journal_that_lost_its_ledger_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     with pytest.raises(JournalError, match="is not usable: no such table"):
+        JournalFile.open(path, PLANT)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DELETE FROM ledger WHERE entry > 1",
+        "DELETE FROM ledger",
+        "DELETE FROM checkpoint",
+        "UPDATE checkpoint SET entry = 9",
+    ],
+)
+def test_a_journal_that_was_cut_off_does_not_start_again(tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "journal"
+    with open_journal(path) as file:
+        file.write([notes("one", "two")])
+    with tampering(path) as db:
+        db.execute(harm)
+    with pytest.raises(JournalError, match="it was cut off or altered"):
         JournalFile.open(path, PLANT)
 
 
