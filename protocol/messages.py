@@ -10,7 +10,8 @@ from protocol.models import Count, Hash, Id16, Name, Sig, Text, Wire
 
 _OVERHEAD = 16  # the AEAD tag
 Sealed = Annotated[bytes, Field(min_length=_OVERHEAD, max_length=MAX_ITEM + _OVERHEAD)]
-Value = Annotated[float, Field(allow_inf_nan=False, ge=0)] | None
+# No host measures more than this; beyond it arithmetic on curves would overflow.
+Value = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e18)] | None
 Number = Annotated[int, Field(ge=0, lt=1 << 32)]
 
 

@@ -45,7 +45,7 @@ def _plain(kind: type, metadata: Sequence[Any]) -> st.SearchStrategy[Any]:
     if kind is bytes:
         return st.binary(min_size=least, max_size=most)
     if kind is float:
-        return st.floats(min_value=0, allow_infinity=False)
+        return st.floats(min_value=0, max_value=_first(metadata, "le", None), allow_infinity=False)
     return _whole(metadata) if kind is int else st.from_type(kind)
 
 
