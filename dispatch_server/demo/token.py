@@ -11,6 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 from dispatch_server.identity.totp import TotpEnrolment, generate_code
 
 
+_ON_THE_WAY_MS = 5_000  # a code must still count when it has reached the server
+
+
 class SoftwareToken:
     """Gives codes; waits when all that a server would accept now were given."""
 
@@ -30,9 +33,10 @@ class SoftwareToken:
         """A code that was not given before."""
         period_ms = 1000 * self._enrolment.period_s
         while True:
-            now = time.time_ns() // 1_000_000 // period_ms
-            step = max(self._last_step + 1, now - 1)
-            if step <= now + 1:
+            now_ms = time.time_ns() // 1_000_000
+            oldest, newest = (now_ms + _ON_THE_WAY_MS) // period_ms - 1, now_ms // period_ms + 1
+            step = max(self._last_step + 1, oldest)
+            if step <= newest:
                 self._last_step = step
                 return generate_code(self._enrolment, step * period_ms)
             time.sleep(0.2)

@@ -134,7 +134,8 @@ class Link:
             await asyncio.sleep(self._backoff.next_delay(fault=fault))
 
     def _tell(self, error: Exception, *, fault: bool) -> None:
-        text = str(error) or type(error).__name__
+        silent = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+        text = str(error) or silent
         if fault:
             self.status.faults += 1
             _log.warning("peer at fault", node=self.node, why=text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -23,9 +23,13 @@ class Broken:
 
     def __init__(self, grid: Grid, node: str, proxy: ProxyThread, *, upward: bool) -> None:
         self.grid, self.node, self.proxy = grid, node, proxy
-        self.way = (
-            Direction.TO_CLIENT if upward else Direction.TO_TARGET
-        )  # of the message that meets the fault
+        # The direction of the message that meets the fault.
+        self.way = Direction.TO_CLIENT if upward else Direction.TO_TARGET
+
+    @property
+    def flipped(self) -> int:
+        """How many bits were turned."""
+        return self.proxy.counters().flows[self.way].flipped
 
     def wait_noticed(self) -> None:
         """Until the superior has given the link up."""
@@ -36,66 +40,82 @@ class Broken:
         until(lambda: self.proxy.counters().flows[self.way].held, f"something for {self.node} is held")
 
 
+@contextmanager
 def cut(link: Broken) -> Iterator[Met]:
-    """Messages are lost in the middle of the wire with their connection."""
-    link.proxy.stall(None, True)
-    yield link.wait_held
-    link.proxy.cut()
-    link.proxy.stall(None, False)
+    """The message is lost in the middle of the wire with its connection."""
+    link.proxy.stall(link.way, True)
+    try:
+        yield link.wait_held
+    finally:
+        link.proxy.cut()
+        link.proxy.stall(link.way, False)
 
 
+@contextmanager
 def refuse(link: Broken) -> Iterator[Met]:
     """The node's address cannot be reached for a while."""
-    link.proxy.refuse(True)
-    link.proxy.cut()
 
     def refused(_: Arrival) -> None:
         link.wait_noticed()
         until(lambda: link.grid.link(link.node)["last_error"], "the superior says why")
 
-    yield refused
-    link.proxy.refuse(False)
+    link.proxy.refuse(True)
+    link.proxy.cut()
+    try:
+        yield refused
+    finally:
+        link.proxy.refuse(False)
 
 
+@contextmanager
 def half_open(link: Broken) -> Iterator[Met]:
     """Bytes vanish and nobody closes: only the missing polls tell."""
-    said = len(link.grid.logged(str(link.grid.nodes[link.node].superior)))
-    link.proxy.half_open(True)
+    superior = str(link.grid.nodes[link.node].superior)
+    said = len(link.grid.logged(superior))
 
     def noticed(_: Arrival) -> None:
         link.wait_noticed()
-        superior = str(link.grid.nodes[link.node].superior)  # it polls each second: two were not answered
+        # It polls each second: two were not answered.
         link.grid.wait_logged(superior, "link down", link.node, "no answer for 2 s", after=said)
         until(lambda: not link.grid.has_superior(link.node), f"{link.node} knows that its superior is gone")
 
-    yield noticed
-    link.proxy.half_open(False)
+    link.proxy.half_open(True)
+    try:
+        yield noticed
+    finally:
+        link.proxy.half_open(False)
 
 
+@contextmanager
 def delay(link: Broken) -> Iterator[Met]:
     """Everything takes its time and arrives."""
     link.proxy.delay(0.2, 0.1)
-    yield lambda arrival: arrival()
-    link.proxy.delay(0)
+    try:
+        yield lambda arrival: arrival()
+    finally:
+        link.proxy.delay(0)
 
 
+@contextmanager
 def throttle(link: Broken) -> Iterator[Met]:
     """Bytes trickle and arrive."""
     link.proxy.throttle(2_000)
-    yield lambda arrival: arrival()
-    link.proxy.throttle(None)
+    try:
+        yield lambda arrival: arrival()
+    finally:
+        link.proxy.throttle(None)
 
 
+@contextmanager
 def flip(link: Broken) -> Iterator[Met]:
     """One bit of the next record is turned: TLS must throw it away and the link with it."""
-    flows = link.proxy.counters().flows
-    before, sessions = flows[link.way].flipped, link.grid.link(link.node)["sessions"]
-    link.proxy.flip_bit(link.way)
+    before, sessions = link.flipped, link.grid.link(link.node)["sessions"]
 
     def refused(_: Arrival) -> None:
-        until(lambda: link.proxy.counters().flows[link.way].flipped > before, "a bit was turned")
-        link.grid.wait_link(link.node, sessions=sessions + 1)
+        until(lambda: link.flipped > before, "a bit was turned")
+        until(lambda: link.grid.link(link.node)["sessions"] > sessions, "there is a new session")
 
+    link.proxy.flip_bit(link.way)
     yield refused
 
 
@@ -128,7 +148,7 @@ def links(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Bro
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_two_orders_end_once_although_each_link_breaks_and_neither_disturbs_the_other(
-    links: Mapping[str, Broken], fault: Callable[[Broken], Iterator[Met]]
+    links: Mapping[str, Broken], fault: Callable[[Broken], AbstractContextManager[Met]]
 ) -> None:
     grid = links["desk-1"].grid
     name = fault.__name__.replace("_", "-")
@@ -143,7 +163,7 @@ def test_two_orders_end_once_although_each_link_breaks_and_neither_disturbs_the_
 
             `arrived`: where and as what the errand is seen once the message came through.
             """
-            with contextmanager(fault)(links[node]) as met:
+            with fault(links[node]) as met:
                 doing = pool.submit(action)
                 yield
                 met(lambda: errand.wait(*arrived))

@@ -56,6 +56,9 @@ def test_a_plant_does_not_start_with_a_certificate_that_does_not_hold(
     shutil.copy(credentials.certificate, node.folder / "node.crt")
     shutil.copy(credentials.key, node.folder / "node.key")
     grid.processes.start(node)
-    assert grid.processes.of("plant-a").wait(WITHIN) == 1
+    try:
+        assert grid.processes.of("plant-a").wait(WITHIN) == 1
+    finally:
+        grid.kill("plant-a")
     assert why in grid.processes.log_of(node).read_text("utf-8").splitlines()[-1]
     assert not node.control.exists()
