@@ -1,5 +1,6 @@
 """LM256, the Logistic chaotic cipher of P1 section 2.2 on integers: one layer of the order's envelope."""
 
+from chaos_cipher.cache import KeystreamCache
 from chaos_cipher.cipher import MAX_MESSAGE_BYTES, EncryptingCipher, LogisticCipher
 from chaos_cipher.errors import (
     ChaosError,
@@ -27,6 +28,7 @@ __all__ = [
     "ChaosNonceReuseError",
     "ChaosParameterError",
     "EncryptingCipher",
+    "KeystreamCache",
     "LogisticCipher",
     "Parameters",
     "Weakness",

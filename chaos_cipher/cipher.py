@@ -4,9 +4,32 @@ from typing import Final
 
 from chaos_cipher.errors import ChaosLengthError, ChaosNonceReuseError
 from chaos_cipher.schedule import check_key, check_nonce, derive_parameters
-from chaos_cipher.stream import SEGMENT_BYTES, keystream
+from chaos_cipher.stream import BLOCK_BYTES, Orbit
 
 MAX_MESSAGE_BYTES: Final = 16 << 20  # half a second of one core; an order's body has some 256 bytes
+
+
+class MessageKeystream:
+    """The keystream of one message, segment after segment. Raises ChaosKeyError, ChaosNonceError."""
+
+    __slots__ = ("_key", "_nonce", "_orbit", "_segment")
+
+    def __init__(self, key: bytes, nonce: bytes) -> None:
+        self._key, self._nonce, self._segment = key, nonce, 0
+        self._orbit = Orbit(derive_parameters(key, nonce, 0))
+
+    def take(self, length: int) -> bytes:
+        """The next `length` bytes, rounded up to whole blocks of 16."""
+        wanted = -(-length // BLOCK_BYTES)
+        pieces: list[bytes] = []
+        while True:
+            count = min(wanted, self._orbit.blocks_left)
+            pieces.append(self._orbit.blocks(count))
+            wanted -= count
+            if not wanted:
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._segment += 1
+            self._orbit = Orbit(derive_parameters(self._key, self._nonce, self._segment))
 
 
 class LogisticCipher:
@@ -25,14 +48,12 @@ class LogisticCipher:
     def apply(self, nonce: bytes, data: bytes) -> bytes:
         """Data (at most 16 MiB) XOR keystream: its own inverse. Raises ChaosNonceError, ChaosLengthError."""
         check_nonce(nonce)
-        if len(data) > MAX_MESSAGE_BYTES:
-            raise ChaosLengthError("message length", len(data), MAX_MESSAGE_BYTES)
-        pieces: list[bytes] = []
-        for segment, start in enumerate(range(0, len(data), SEGMENT_BYTES)):
-            piece = data[start : start + SEGMENT_BYTES]
-            parameters = derive_parameters(self._key, nonce, segment)
-            pieces.append(_xor(piece, keystream(parameters, len(piece))))
-        return b"".join(pieces)
+        check_length(data)
+        return xor(data, self.begin(nonce).take(len(data)))
+
+    def begin(self, nonce: bytes) -> MessageKeystream:
+        """The keystream of the message with this nonce, from its start. Raises ChaosNonceError."""
+        return MessageKeystream(self._key, nonce)
 
 
 class EncryptingCipher:
@@ -60,6 +81,13 @@ class EncryptingCipher:
         return self._cipher.apply(nonce, data)
 
 
-def _xor(data: bytes, stream: bytes) -> bytes:
-    mixed = int.from_bytes(data, "little") ^ int.from_bytes(stream, "little")
+def check_length(data: bytes) -> None:
+    """Raises ChaosLengthError for more than 16 MiB."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise ChaosLengthError("message length", len(data), MAX_MESSAGE_BYTES)
+
+
+def xor(data: bytes, stream: bytes | bytearray) -> bytes:
+    """Data XOR the beginning of a stream that is at least as long."""
+    mixed = int.from_bytes(data, "little") ^ int.from_bytes(stream[: len(data)], "little")
     return mixed.to_bytes(len(data), "little")

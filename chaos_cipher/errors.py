@@ -71,15 +71,16 @@ class ChaosNonceReuseError(ChaosError):
 
 
 class ChaosLengthError(ChaosError):
-    def __init__(self, subject: str, value: int, limit: int) -> None:
-        super().__init__(subject, value, limit)
+    def __init__(self, subject: str, value: int, limit: int, least: int = 0) -> None:
+        super().__init__(subject, value, limit, least)
         self.subject = subject
         self.value = value
         self.limit = limit
+        self.least = least
 
     @override
     def __str__(self) -> str:
-        return f"{self.subject} is {self.value}; it must be 0 to {self.limit}: split the message"
+        return f"{self.subject} is {self.value}; it must be {self.least} to {self.limit}"
 
 
 class ChaosParameterError(ChaosError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from chaos_cipher import LogisticCipher
+from chaos_cipher import KeystreamCache
 from dispatch_client.client import Client
 from dispatch_client.commands import Commands
 from dispatch_client.config import ClientSettings
@@ -48,7 +48,7 @@ async def _run(settings: ClientSettings, base: Path) -> None:
     key, trust = load_keys(settings.keys, base, settings.node, role)
     async with AsyncExitStack() as stack:
         journal = resolve(base, settings.journal)
-        station = open_station(journal, key, trust, settings.deployment, LogisticCipher)
+        station = open_station(journal, key, trust, settings.deployment, KeystreamCache)
         stack.push_async_callback(station.close)
         timeline = Timeline(precise_wall_ms)
         station.watch_orders(timeline.on_order)

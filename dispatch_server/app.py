@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from chaos_cipher import LogisticCipher
+from chaos_cipher import KeystreamCache
 from dispatch_server.commands import Commands
 from dispatch_server.config import LinkSettings, ServerSettings, load_server_settings
 from dispatch_server.identity.audit import AuditRecord
@@ -67,7 +67,7 @@ async def _run(settings: ServerSettings, base: Path) -> None:
         store = open_identity(settings, base)
         stack.callback(store.close)
         journal = resolve(base, settings.journal)
-        station = open_station(journal, key, trust, settings.deployment, LogisticCipher)
+        station = open_station(journal, key, trust, settings.deployment, KeystreamCache)
         stack.push_async_callback(station.close)
         timeline = Timeline(precise_wall_ms)
         station.watch_orders(timeline.on_order)

@@ -27,6 +27,14 @@ class InnerCipher(Protocol):
         """Encrypt or decrypt."""
         ...
 
+    def prepare(self, nonce: bytes, /) -> None:
+        """Work ahead for the message with this nonce, or do nothing."""
+        ...
+
+    def wipe(self) -> None:
+        """Forget what was worked ahead."""
+        ...
+
 
 InnerCipherFactory = Callable[[bytes], InnerCipher]
 
@@ -38,7 +46,24 @@ class Sealer:
         self._secret = secret
         self._inner_factory = inner
         self._sequence = 0
+        self._prepared = -1
         self._load_epoch(0)
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the inner cipher has worked ahead for the next message."""
+        return self._prepared == self._sequence
+
+    def prepare(self) -> None:
+        """Let the inner cipher work ahead for the next message; call it when nobody waits."""
+        if not self.is_prepared:
+            self._inner.prepare(self._nonces()[1])
+            self._prepared = self._sequence
+
+    def wipe(self) -> None:
+        """The session ends: forget what was worked ahead."""
+        self._inner.wipe()
+        self._prepared = -1
 
     def _load_epoch(self, epoch: int) -> None:
         self._epoch = epoch
@@ -49,13 +74,19 @@ class Sealer:
         info = b"dispatch seal 1 " + label + struct.pack("!I", epoch)
         return HKDFExpand(SHA256(), 32, info).derive(self._secret)
 
-    def _next_nonces(self) -> tuple[bytes, bytes]:
+    def _nonces(self) -> tuple[bytes, bytes]:
+        """The nonces of the next message, with the keys of its epoch loaded."""
         epoch = self._sequence // REKEY_AFTER
         if epoch != self._epoch:
+            self._inner.wipe()
             self._load_epoch(epoch)
         place = struct.pack("!IQ", epoch, self._sequence)
-        self._sequence += 1
         return place, bytes(4) + place
+
+    def _next_nonces(self) -> tuple[bytes, bytes]:
+        nonces = self._nonces()
+        self._sequence += 1
+        return nonces
 
     def seal(self, plain: bytes, header: bytes) -> bytes:
         """Seal `plain` (any length); `header` is authenticated with it. Adds 16 bytes."""

@@ -96,6 +96,23 @@ class Session:
         """Whether the handshake is done."""
         return self._keys is not None
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether there is nothing to work ahead for the next messages; True before the session is open."""
+        return self._keys is None or (self._keys.down.is_prepared and self._keys.up.is_prepared)
+
+    def prepare(self) -> None:
+        """Work ahead for the next message of each direction; call it when nobody waits."""
+        if self._keys:
+            self._keys.down.prepare()
+            self._keys.up.prepare()
+
+    def end(self) -> None:
+        """The link is gone: forget what was worked ahead."""
+        if self._keys:
+            self._keys.down.wipe()
+            self._keys.up.wipe()
+
     def data_to_send(self) -> bytes:
         """Take the bytes that must go out."""
         data = bytes(self._out)

@@ -1,8 +1,13 @@
-"""Options of the test run."""
+"""Options of the test run, and what holds for all tests."""
 
 import os
 
 import pytest
+from hypothesis import settings
+
+# A slow moment of a shared machine is no fault of the code: no example has a time limit.
+settings.register_profile("dispatch", settings.default, deadline=None)
+settings.load_profile("dispatch")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

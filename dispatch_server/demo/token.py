@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from dispatch_server.identity.totp import TotpEnrolment, generate_code
 
-
 _ON_THE_WAY_MS = 5_000  # a code must still count when it has reached the server
 
 

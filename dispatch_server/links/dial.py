@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from dispatch_server.links.backoff import Backoff
-from protocol.aio.ports import RandomBytes, Stream, first_of, send, wait_until
+from protocol.aio.ports import RandomBytes, Stream, first_of, rest, send
 from protocol.aio.station import Policy, Station
 from protocol.errors import KeyRefused, LinkError, LinkLost, PeerFault, WireCode
 from protocol.handshake import Fresh
@@ -208,12 +208,15 @@ class _Conversation:
         )
 
     async def run(self) -> None:
-        await self._flush()
-        async with asyncio.timeout(HELLO_TIMEOUT):
-            while not self._session.is_open:
-                await self._receive()
-        self._link.opened()
-        await first_of(self._read(), self._pump(), self._answer_requests())
+        try:
+            await self._flush()
+            async with asyncio.timeout(HELLO_TIMEOUT):
+                while not self._session.is_open:
+                    await self._receive()
+            self._link.opened()
+            await first_of(self._read(), self._pump(), self._answer_requests())
+        finally:
+            self._session.end()
 
     async def _read(self) -> None:
         while True:
@@ -276,7 +279,7 @@ class _Conversation:
             await self._flush()
             self._link.status.polls += self._session.polls - self._counted
             self._counted = self._session.polls
-            await wait_until(self._link.wake, self._session.next_timer())
+            await rest(self._session, self._link.wake)
 
     async def _flush(self) -> None:
         self._session.advance(self._now(), self._station.wall_ms(), self._station.ledger_head)

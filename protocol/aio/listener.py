@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import structlog
 
-from protocol.aio.ports import RandomBytes, Stream, first_of, send, wait_until
+from protocol.aio.ports import RandomBytes, Stream, first_of, rest, send
 from protocol.aio.station import Policy, Station
 from protocol.errors import KeyRefused, LinkLost, LocalMisuse, PeerFault, WireCode
 from protocol.handshake import Fresh
@@ -184,6 +184,7 @@ class _Service:
             _log.info("link open", superior=self._owner.superior, term=hello.term)
             await first_of(self._read(), self._pump(), self._until_replaced())
         finally:
+            self.session.end()
             self._owner.leave(self)
 
     async def _hello(self) -> Hello:
@@ -224,7 +225,7 @@ class _Service:
             self._owner.wake.clear()
             self.session.advance(self._now(), self._station.ledger_head)
             await send(self._stream, self.session.data_to_send(), self.session.patience)
-            await wait_until(self._owner.wake, self.session.next_timer())
+            await rest(self.session, self._owner.wake)
 
     async def _until_replaced(self) -> None:
         await self.replaced.wait()

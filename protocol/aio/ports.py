@@ -4,7 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+from protocol.subordinate import SubordinateSession
+from protocol.superior import SuperiorSession
+
 R = TypeVar("R")
+
+_QUIET_S = 0.002  # when a message is out and no other follows within this, nobody waits for us
 
 
 class Stream(Protocol):
@@ -57,6 +62,15 @@ async def wait_until(event: asyncio.Event, when: float | None) -> None:
             await event.wait()
     except TimeoutError:
         pass
+
+
+async def rest(session: SuperiorSession | SubordinateSession, wake: asyncio.Event) -> None:
+    """Wait for `wake` or the session's timer; a quiet moment is used to work ahead."""
+    if not session.is_prepared:
+        await wait_until(wake, asyncio.get_running_loop().time() + _QUIET_S)
+        if not wake.is_set():
+            session.prepare()
+    await wait_until(wake, session.next_timer())
 
 
 async def send(stream: Stream, data: bytes, patience: float) -> None:

@@ -37,6 +37,12 @@ class XorStandIn:
         mixed = int.from_bytes(data) ^ int.from_bytes(stream[: len(data)])
         return mixed.to_bytes(len(data))
 
+    def prepare(self, nonce: bytes, /) -> None:
+        """Nothing to gain."""
+
+    def wipe(self) -> None:
+        """Nothing is kept."""
+
 
 def local(key: SigningKey, *, deployment: str = DEPLOYMENT) -> Local:
     """What a node brings to its links."""

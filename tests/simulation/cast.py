@@ -83,3 +83,9 @@ class StandIn:
         """XOR with SHAKE-256 of key and nonce."""
         stream = hashlib.shake_256(self._key + nonce).digest(len(data))
         return (int.from_bytes(data) ^ int.from_bytes(stream)).to_bytes(len(data))
+
+    def prepare(self, nonce: bytes, /) -> None:
+        """Nothing to gain."""
+
+    def wipe(self) -> None:
+        """Nothing is kept."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from chaos_cipher import LogisticCipher
+from chaos_cipher import KeystreamCache
 from dispatch_server.demo.deployment import DEPLOYMENT
 from protocol.aio.node import wall_ms
 from protocol.frames import FrameReader, Kind, encode_frame
@@ -68,7 +68,7 @@ class Caller:
 def local_of(credentials: Credentials) -> Local:
     """A run of its own of a node that holds these."""
     return Local(
-        key=credentials.signing_key, deployment=DEPLOYMENT, boot=os.urandom(16), inner=LogisticCipher
+        key=credentials.signing_key, deployment=DEPLOYMENT, boot=os.urandom(16), inner=KeystreamCache
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar
 
-from chaos_cipher import LogisticCipher
+from chaos_cipher import KeystreamCache
 from dispatch_client.client import Client, Login
 from dispatch_client.config import ClientSettings
 from dispatch_client.desk import Desk
@@ -69,7 +69,7 @@ class Rogue:
     async def _open(self) -> None:
         settings, base = self._settings, self.grid.nodes[self.name].folder
         key, trust = load_keys(settings.keys, base, self.name, Role(settings.role))
-        station = open_station(base / settings.journal, key, trust, settings.deployment, LogisticCipher)
+        station = open_station(base / settings.journal, key, trust, settings.deployment, KeystreamCache)
         self._stack.push_async_callback(station.close)
         kind = Desk if settings.role == "desk" else Plant
         self.client = kind(station, settings.listen.superior)

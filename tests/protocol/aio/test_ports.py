@@ -2,8 +2,10 @@ import asyncio
 
 import pytest
 
-from protocol.aio.ports import first_of, send, wait_until
+from protocol.aio.ports import first_of, rest, send, wait_until
+from protocol.superior import SuperiorSession
 from tests.protocol.aio.callers import ProvenStream
+from tests.protocol.links import Link
 from tests.support.memory_network import MemoryNetwork, MemoryStream
 from tests.support.virtual_loop import Seeded, run
 
@@ -110,5 +112,50 @@ def test_nothing_to_send_never_waits() -> None:
         stream = await pair()
         stream.write(bytes(1_000_000))
         await send(stream, b"", patience=0)
+
+    run(main())
+
+
+def is_ready(session: SuperiorSession) -> bool:
+    """Asked anew each time: a call between two questions may change the answer."""
+    return session.is_prepared
+
+
+def open_session() -> SuperiorSession:
+    return Link().opened().superior
+
+
+def test_a_quiet_session_is_used_to_work_ahead_and_the_timer_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        session, wake = open_session(), asyncio.Event()
+        monkeypatch.setattr(session, "next_timer", lambda: 3.0)
+        assert not is_ready(session)
+        await rest(session, wake)
+        assert is_ready(session)
+        assert now() == 3.0
+
+    run(main())
+
+
+def test_whoever_waits_for_a_session_does_not_wait_for_work_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        session, wake = open_session(), asyncio.Event()
+        monkeypatch.setattr(session, "next_timer", lambda: 3.0)
+        asyncio.get_running_loop().call_later(0.001, wake.set)
+        await rest(session, wake)
+        assert not is_ready(session)
+        assert now() == 0.001
+
+    run(main())
+
+
+def test_news_that_comes_after_the_work_ahead_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        session, wake = open_session(), asyncio.Event()
+        monkeypatch.setattr(session, "next_timer", lambda: None)
+        asyncio.get_running_loop().call_later(2, wake.set)
+        await rest(session, wake)
+        assert is_ready(session)
+        assert now() == 2
 
     run(main())
