@@ -14,6 +14,7 @@ COMMANDS = {
     "distribution": ("chaos_cipher.figures.distribution", "the paper's Table 4 beside what can be measured"),
     "lyapunov": ("chaos_cipher.figures.lyapunov", "which parameters are chaotic, and how soon they mix"),
     "quality": ("chaos_cipher.quality.command", "the statistical battery, with a control that must fail"),
+    "attack-fold": ("chaos_cipher.fold.command", "why a block is a hash: LM256/1 gave its state away"),
     "attack-paper": ("chaos_cipher.paper.command", "break the paper's literal cipher; try the same on LM256"),
     "speed": ("chaos_cipher.speed", "time the cipher beside ChaCha20 and AES-CTR"),
 }

@@ -19,7 +19,7 @@ class MessageKeystream:
         self._orbit = Orbit(derive_parameters(key, nonce, 0))
 
     def take(self, length: int) -> bytes:
-        """The next `length` bytes, rounded up to whole blocks of 16."""
+        """The next `length` bytes, rounded up to whole blocks of 32."""
         wanted = -(-length // BLOCK_BYTES)
         pieces: list[bytes] = []
         while True:

@@ -11,7 +11,7 @@ from chaos_cipher.logistic import GUARD, Parameters
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 16
 LAST_SEGMENT: Final = (1 << 32) - 1
-LABEL: Final = b"LM256/1"
+LABEL: Final = b"LM256/2"
 DROPPED_BITS: Final = 33  # leaves 223 of 256 bits for x0 and 95 of 128 for mu
 
 

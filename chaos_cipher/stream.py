@@ -1,19 +1,20 @@
 """The parameters of a segment -> its keystream, at most 64 KiB."""
 
+from hashlib import sha256
 from typing import Final
 
 from chaos_cipher.errors import ChaosLengthError
 from chaos_cipher.logistic import ONE, SHIFT, Parameters
 
-BLOCK_BYTES: Final = 16
+BLOCK_BYTES: Final = 32
 SEGMENT_BYTES: Final = 1 << 16
 SEGMENT_BLOCKS: Final = SEGMENT_BYTES // BLOCK_BYTES
 WARM_UP: Final = 300  # P1 section 2.2
-LOW_HALF: Final = (1 << 128) - 1
+STATE_BYTES: Final = 32
 
 
 class Orbit:
-    """A segment's orbit, warmed up; it gives its 4,096 blocks in order, as many at a time as one likes.
+    """A segment's orbit, warmed up; it gives its 2,048 blocks in order, as many at a time as one likes.
 
     Both loops write `logistic.step` out: the call would be a tenth of all the work.
     """
@@ -32,14 +33,14 @@ class Orbit:
         return SEGMENT_BLOCKS - self._n
 
     def blocks(self, count: int) -> bytes:
-        """The next `count` blocks, 16 bytes each. Raises ChaosLengthError beyond the segment's end."""
+        """The next `count` blocks, 32 bytes each. Raises ChaosLengthError beyond the segment's end."""
         if not 0 <= count <= self.blocks_left:
             raise ChaosLengthError("number of blocks", count, self.blocks_left)
         x, a, first = self._x, self._a, self._n + 1
         blocks: list[bytes] = []
         for n in range(first, first + count):
             x = (x * (ONE - x) * a >> SHIFT) ^ n
-            blocks.append(((x ^ (x >> 128)) & LOW_HALF).to_bytes(BLOCK_BYTES, "little"))
+            blocks.append(sha256(x.to_bytes(STATE_BYTES, "big")).digest())
         self._x, self._n = x, self._n + count
         return b"".join(blocks)
 

@@ -8,11 +8,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tests.chaos_cipher import reference
+from tests.chaos_cipher.support import EXTREMES
 
 FOLDER = Path(__file__).parent / "vectors"
 VALID_FILE = FOLDER / "valid.json"
 INVALID_FILE = FOLDER / "invalid.json"
-LENGTHS = (0, 1, 15, 16, 17, 255, 256, 4_096, 65_535, 65_536, 65_537, 131_073)
+LENGTHS = (0, 1, 31, 32, 33, 255, 256, 4_096, 65_535, 65_536, 65_537, 131_073)
 KEYS_AND_NONCES = {
     "zeros": (bytes(32), bytes(16)),
     "ones": (b"\xff" * 32, b"\xff" * 16),
@@ -44,6 +45,12 @@ class OrbitVector(Strict):
     keystream: str
 
 
+class ExtremeVector(Strict):
+    x0: str
+    a: str
+    keystream: str
+
+
 class MessageVector(Strict):
     key: str
     nonce: str
@@ -55,6 +62,7 @@ class MessageVector(Strict):
 class ValidVectors(Strict):
     made_by: str
     orbits: list[OrbitVector]
+    extremes: list[ExtremeVector]
     plaintext: str
     messages: list[MessageVector]
 
@@ -99,6 +107,11 @@ def orbit(name: str, key: bytes, nonce: bytes, segment: int) -> OrbitVector:
     )
 
 
+def extreme(x0: int, a: int) -> ExtremeVector:
+    stream = reference.blocks(x0 * reference.UNIT, a * reference.MU_STEP, 3)
+    return ExtremeVector(x0=hex(x0), a=hex(a), keystream=stream.hex())
+
+
 def message(length: int) -> MessageVector:
     key, nonce = COUNTING
     stream = reference.message_stream(key, nonce, max(LENGTHS))[:length]
@@ -118,6 +131,7 @@ def valid_vectors() -> ValidVectors:
     return ValidVectors(
         made_by="tests.chaos_cipher.make_vectors",
         orbits=orbits,
+        extremes=[extreme(x0, a) for x0, a in EXTREMES],
         plaintext="byte i is 7*i mod 251",
         messages=[message(length) for length in LENGTHS],
     )

@@ -29,7 +29,7 @@ def number(big_endian: bytes) -> int:
 
 def start(key: bytes, nonce: bytes, segment: int) -> tuple[Fraction, Fraction]:
     """(x0, mu) of a segment."""
-    okm = hkdf_expand(key, b"LM256/1" + nonce + number_bytes(segment), 48)
+    okm = hkdf_expand(key, b"LM256/2" + nonce + number_bytes(segment), 48)
     x0 = (floor(Fraction(number(okm[:32]), 2**33)) * 2**32 + 2**31) * UNIT
     mu = 4 - Fraction(1, 2**31) - floor(Fraction(number(okm[32:]), 2**33)) * MU_STEP
     return x0, mu
@@ -61,15 +61,15 @@ def weakness(x0: Fraction, mu: Fraction) -> str | None:
 
 
 def blocks(x0: Fraction, mu: Fraction, count: int) -> bytes:
-    """The keystream of one segment: count blocks of 16 bytes."""
+    """The keystream of one segment: count blocks of 32 bytes."""
     x = x0
     for _ in range(300):
         x = iterate(x, mu)
     out = bytearray()
     for n in range(1, count + 1):
         x = (floor(iterate(x, mu) / UNIT) ^ n) * UNIT
-        high, low = divmod(floor(x / UNIT), 2**128)
-        out += bytes((high ^ low) // 256**place % 256 for place in range(16))
+        state = bytes(floor(x / UNIT) // 256**place % 256 for place in reversed(range(32)))
+        out += hashlib.sha256(state).digest()
     return bytes(out)
 
 
@@ -80,7 +80,7 @@ def segment_stream(key: bytes, nonce: bytes, segment: int, count: int) -> bytes:
 
 def message_stream(key: bytes, nonce: bytes, length: int) -> bytes:
     whole, rest = divmod(length, 65_536)
-    counts = [4096] * whole + [-(-rest // 16)]
+    counts = [2048] * whole + [-(-rest // 32)]
     return b"".join(segment_stream(key, nonce, i, count) for i, count in enumerate(counts))[:length]
 
 

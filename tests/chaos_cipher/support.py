@@ -16,6 +16,12 @@ states = st.integers(0, 2**256 - 1) | st.sampled_from([0, 1, 2**255 - 1, 2**255,
 lowest_a, highest_a = 2**128 - 2**96 + 1, 2**128 - 2**95
 usable_a = st.integers(lowest_a, highest_a) | st.sampled_from([lowest_a, highest_a])
 usable_x0 = st.integers(0, 2**223 - 1).map(lambda top: top * 2**32 + 2**31)
+# the two smallest x0, the middle one and the two next to 1/2, at both ends of mu
+EXTREMES = [
+    (x0, a)
+    for x0 in (2**31, 2**32 + 2**31, 2**254 + 2**31, 2**255 - 2**32 - 2**31, 2**255 - 2**31)
+    for a in (lowest_a, highest_a)
+]
 
 KEY, NONCE = bytes(range(32)), bytes(range(16))
 

@@ -98,12 +98,12 @@ def kept(cache: KeystreamCache) -> list[bytearray]:
     ids=["used", "displaced", "wiped"],
 )
 def test_kept_bytes_are_overwritten(ending: Callable[[KeystreamCache], object]) -> None:
-    cache = KeystreamCache(KEY, length=48)
+    cache = KeystreamCache(KEY, length=64)
     cache.prepare(nonce_of(1))
     (secret,) = kept(cache)
     assert any(secret)
     ending(cache)
-    assert secret == bytes(48)
+    assert secret == bytes(64)
     assert all(secret is not other for other in kept(cache))
 
 

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,6 @@ from tests.chaos_cipher import reference
 from tests.chaos_cipher.support import (
     KEY,
     NONCE,
-    differing_share,
     few,
     fixed_bytes,
     flipped,
@@ -79,17 +80,6 @@ def test_each_segment_of_a_message_has_the_keystream_of_its_own_parameters() -> 
     stream = LogisticCipher(KEY).apply(NONCE, bytes(2 * SEGMENT_BYTES + 20))
     pieces = [keystream(derive_parameters(KEY, NONCE, segment), SEGMENT_BYTES) for segment in range(3)]
     assert stream == b"".join(pieces)[: 2 * SEGMENT_BYTES + 20]
-
-
-def test_every_single_bit_of_key_or_nonce_changes_half_of_the_ciphertext() -> None:
-    data = bytes(256)
-    base = LogisticCipher(KEY).apply(NONCE, data)
-    others = [LogisticCipher(flipped(KEY, bit)).apply(NONCE, data) for bit in range(256)]
-    others += [LogisticCipher(KEY).apply(flipped(NONCE, bit), data) for bit in range(128)]
-    shares = [differing_share(base, other) for other in others]
-    assert len({base, *others}) == 1 + 256 + 128
-    assert 0.496 < sum(shares) / len(shares) < 0.504  # 786,432 bits: 7 standard deviations
-    assert 0.44 < min(shares) < max(shares) < 0.56
 
 
 def test_the_ciphertext_carries_no_authentication_so_a_flipped_bit_flips_that_bit_alone() -> None:
@@ -176,13 +166,12 @@ def test_a_nonce_of_another_length_leaves_the_highest_nonce_alone() -> None:
 
 @many
 @given(st.lists(st.integers(0, 20), max_size=12))
-def test_over_any_sequence_of_attempts_no_nonce_is_used_twice(attempts: list[int]) -> None:
-    sender, used = EncryptingCipher(KEY), list[int]()
+def test_over_any_sequence_of_attempts_exactly_those_above_all_before_pass(attempts: list[int]) -> None:
+    sender, passed = EncryptingCipher(KEY), list[int]()
     for value in attempts:
-        if used and value <= max(used):
-            with pytest.raises(ChaosNonceReuseError):
-                sender.encrypt(nonce_of(value), b"")
-        else:
+        with suppress(ChaosNonceReuseError):
             sender.encrypt(nonce_of(value), b"")
-            used.append(value)
-    assert used == sorted(set(used))
+            passed.append(value)
+    assert passed == [
+        value for place, value in enumerate(attempts) if value > max(attempts[:place], default=-1)
+    ]

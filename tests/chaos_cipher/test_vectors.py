@@ -27,7 +27,12 @@ def test_the_files_hold_what_the_reference_makes_today() -> None:
 def test_parameters_and_keystream_are_those_of_the_vector(vector: made.OrbitVector) -> None:
     parameters = derive_parameters(bytes.fromhex(vector.key), bytes.fromhex(vector.nonce), vector.segment)
     assert (hex(parameters.x0), hex(parameters.a)) == (vector.x0, vector.a)
-    assert keystream(parameters, 48).hex() == vector.keystream
+    assert keystream(parameters, 96).hex() == vector.keystream
+
+
+@pytest.mark.parametrize("vector", VALID.extremes, ids=lambda vector: f"{vector.x0}, {vector.a}")
+def test_the_keystream_of_extreme_parameters_is_that_of_the_vector(vector: made.ExtremeVector) -> None:
+    assert keystream(Parameters(int(vector.x0, 16), int(vector.a, 16)), 96).hex() == vector.keystream
 
 
 @pytest.mark.parametrize("vector", VALID.messages, ids=lambda vector: f"{vector.length} bytes")

@@ -1,4 +1,5 @@
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,13 @@ from tests.chaos_cipher.figures.support import png_size, run
 def test_the_states_are_those_behind_the_keystream() -> None:
     parameters = derive_parameters(bytes(32), bytes(16), 0)
     shown = distribution.states(parameters, 400)  # a low bit needs 250 to show
-    stream = keystream(parameters, 6400)
+    stream = keystream(parameters, 12800)
     x, a = parameters.x0, parameters.a
     for _ in range(300):
         x = x * (2**256 - 1 - x) * a >> 382
     for n in range(1, 401):
         x = (x * (2**256 - 1 - x) * a >> 382) ^ n
-        block = int.from_bytes(stream[16 * n - 16 : 16 * n], "little")
-        assert (x ^ (x >> 128)) % 2**128 == block
+        assert sha256(x.to_bytes(32, "big")).digest() == stream[32 * n - 32 : 32 * n]
         assert shown[n - 1] == pytest.approx(x / 2**256, abs=2**-52)
 
 
