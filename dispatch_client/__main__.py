@@ -14,6 +14,8 @@ app = program(
         "inbox": Entry("dispatch_client.cli.inbox", "The open orders and what to do here next."),
         "order": Entry("dispatch_client.cli.order", "Draft, issue, cancel, look at orders.", is_group=True),
         "confirm": Entry("dispatch_client.cli.desk", "Confirm what was read back (desk)."),
+        "approve": Entry("dispatch_client.cli.desk", "As second person, approve what was issued (desk)."),
+        "decline": Entry("dispatch_client.cli.desk", "As second person, decline what was issued (desk)."),
         "read-back": Entry("dispatch_client.cli.plant", "Read an order back (plant)."),
         "begin": Entry("dispatch_client.cli.plant", "Begin a confirmed operation (plant)."),
         "complete": Entry("dispatch_client.cli.plant", "The operation is done (plant)."),

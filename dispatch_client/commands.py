@@ -14,9 +14,10 @@ from dispatch_client.plant import Plant
 from protocol.aio.control import CommandFailed, Handler
 from protocol.aio.listener import Listener
 from protocol.errors import OrderRefused, RefusalCode
+from protocol.keys import Role
 from protocol.lifecycle import Input, State
 from protocol.models import Line, Name, Text
-from protocol.orders import OrderId, OrderType, Reasoned, Step, Ticket
+from protocol.orders import Issue, OrderId, OrderType, Reasoned, Step, Ticket
 from protocol.record import OrderRecord
 from protocol.settings import Settings
 from protocol.timeline import Timeline
@@ -52,6 +53,12 @@ class IssueArguments(Settings):
     factor: Factor = "totp"
     response: Annotated[str, Field(max_length=24 * 1024, repr=False)]
     reason: Text = ""
+
+
+class DecisionArguments(IssueArguments):
+    """Of a second person, whose own factors these are."""
+
+    person: Name
 
 
 class OrderArguments(Settings):
@@ -185,18 +192,37 @@ class Commands:
             desk.person(), digest, given.password, given.factor, given.response.encode()
         )
         outcome = await desk.issue(given.order, given_input, challenge, given.reason, _PATIENCE)
-        if outcome.kind is OutcomeKind.TAKEN:
-            await self._refuse_if_rejected(given.order)
-        return _outcome(outcome)
+        return await self._with_verdict(outcome)
 
-    async def _refuse_if_rejected(self, order: str) -> None:
-        """Headquarters accepts or rejects in one go with taking it; a person must hear of both at once."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
-                record = await self._reached(order, tuple(set(State) - {State.ISSUED}))
-                if record.state is State.REJECTED:
-                    reasons = [e.event.reason for e in record.events if isinstance(e.event, Reasoned)]
-                    raise CommandFailed("rejected", f"headquarters rejected it: {reasons[-1]}")
+    async def decide(self, raw: Mapping[str, Any], desk: Desk, given_input: Input) -> dict[str, Any]:
+        """Both factors of a second person for exactly this decision, then the signed event.
+
+        The login at this desk stays as it is.
+        """
+        given = DecisionArguments.model_validate(raw)
+        _require_seen(desk, given.order, given.seen)
+        record, digest = desk.order(given.order), desk.approval(given.order, given_input)
+        key = await self._authenticator.unlock(given.person, given.password, Role.SUPERVISOR)
+        # A trial that goes nowhere: no factor is given for what would be refused.
+        desk.decision(record, given_input, key, bytes(16), given.reason)
+        challenge = await self._authenticator.step_up(
+            given.person, digest, given.password, given.factor, given.response.encode()
+        )
+        verified = desk.decision(record, given_input, key, challenge, given.reason)
+        outcome = await desk.propose(verified, record, _PATIENCE)
+        return await self._with_verdict(outcome) if given_input is Input.APPROVE else _outcome(outcome)
+
+    async def _with_verdict(self, outcome: Outcome) -> dict[str, Any]:
+        """Headquarters accepts, rejects or asks for a second person in one go with taking an issue or an
+        approval; a person must hear of both at once. Raises CommandFailed."""
+        told = _outcome(outcome)
+        if outcome.kind is OutcomeKind.TAKEN:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    record = await self._reached(outcome.order, tuple(set(State) - {State.ISSUED}))
+                    _raise_if_rejected(record)
+                    told["state"] = record.state.value
+        return told
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
@@ -204,6 +230,13 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     if outcome.kind is OutcomeKind.REFUSED:
         raise CommandFailed("refused", outcome.reason)
     return {"outcome": outcome.kind.value, "order": outcome.order, "event": outcome.event_hash.hex()}
+
+
+def _raise_if_rejected(record: OrderRecord) -> None:
+    last = record.events[-1]
+    if record.state is State.REJECTED and isinstance(last.event, Reasoned | Issue):
+        who = "headquarters" if last.signer.role is Role.HQ else f"'{last.signer.name}'"
+        raise CommandFailed("rejected", f"{who} rejected it: {last.event.reason}")
 
 
 def _require_seen(desk: Desk, order: str, seen: str) -> None:
@@ -236,6 +269,12 @@ def _desk_table(commands: Commands, desk: Desk) -> dict[str, Handler]:
     async def reissue(raw: Mapping[str, Any]) -> dict[str, Any]:
         return await commands.issue(raw, desk, Input.REISSUE)
 
+    async def approve(raw: Mapping[str, Any]) -> dict[str, Any]:
+        return await commands.decide(raw, desk, Input.APPROVE)
+
+    async def decline(raw: Mapping[str, Any]) -> dict[str, Any]:
+        return await commands.decide(raw, desk, Input.DECLINE)
+
     async def confirm(raw: Mapping[str, Any]) -> dict[str, Any]:
         given = ConfirmArguments.model_validate(raw)
         _require_seen(desk, given.order, given.seen)
@@ -253,6 +292,8 @@ def _desk_table(commands: Commands, desk: Desk) -> dict[str, Handler]:
         "draft": draft,
         "issue": issue,
         "reissue": reissue,
+        "approve": approve,
+        "decline": decline,
         "confirm": confirm,
         "cancel": cancel,
         "settle": settle,

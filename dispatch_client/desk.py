@@ -1,9 +1,11 @@
-"""The dispatcher's desk: drafts, issues, confirms, cancels, recalls."""
+"""The dispatcher's desk: drafts, issues, confirms, cancels, recalls; a second person approves or declines."""
 
 from dispatch_client.client import Client, Outcome
-from protocol.compose import draft
+from protocol.compose import draft, follow
+from protocol.keys import SigningKey
 from protocol.lifecycle import CUSTODY, Custody, Input
-from protocol.orders import Content, OrderType, Ticket, approval_digest
+from protocol.orders import Content, OrderType, Ticket, VerifiedEvent, approval_digest
+from protocol.record import OrderRecord, apply
 
 
 class Desk(Client):
@@ -50,6 +52,24 @@ class Desk(Client):
         record = self.order(order)
         verified = self.compose(record, given, challenge=challenge, reason=reason)
         return await self.propose(verified, record, patience)
+
+    def decision(
+        self, record: OrderRecord, given: Input, key: SigningKey, challenge: bytes, reason: str
+    ) -> VerifiedEvent:
+        """What a second person says to an issue, signed with that person's own key and in no session.
+
+        Raises OrderRefused for what no station would take."""
+        verified = follow(
+            record,
+            given,
+            key,
+            deployment=self.station.local.deployment,
+            at_ms=self.now_ms(),
+            challenge=challenge,
+            reason=reason,
+        )
+        apply(record, verified)
+        return verified
 
     async def confirm(self, order: str, patience: float) -> Outcome:
         """What was read back is right: the plant may begin."""

@@ -1,4 +1,4 @@
-"""Two factors, asked of the superior: at login, and again for each order that is issued."""
+"""Two factors, asked of the superior: at login, and again for each order that is issued or approved."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -48,8 +48,8 @@ class Authenticator:
 
     async def login(self, person: str, password: str, factor: str, response: bytes) -> Login:
         """Open a session. Raises CommandFailed, KeyFileError, OrderRefused(SIGNATURE), LinkLost."""
-        key = await self._run_blocking(lambda: unlock_key(person, password, self._people))
-        self._check_key(key, person)
+        at_desk = self._listener.station.local.key.certificate.role is Role.DESK
+        key = await self.unlock(person, password, Role.DISPATCHER if at_desk else Role.OPERATOR)
         digest = hashlib.sha256(b"dispatch login 1\x00" + person.encode()).digest()
         challenge = await self.begin(person, Purpose.LOGIN, b"", digest)
         reply = await self._listener.ask(
@@ -59,13 +59,20 @@ class Authenticator:
             return Login(key, reply.session, reply.expires_ms)
         raise _refused(reply)
 
-    def _check_key(self, key: SigningKey, person: str) -> None:
+    async def unlock(self, person: str, password: str, needed: Role) -> SigningKey:
+        """The person's key, if it is one of a `needed` of this node.
+
+        Raises CommandFailed, KeyFileError, OrderRefused(SIGNATURE)."""
+        key = await self._run_blocking(lambda: unlock_key(person, password, self._people))
+        self._check_key(key, person, needed)
+        return key
+
+    def _check_key(self, key: SigningKey, person: str, needed: Role) -> None:
         """Before any secret leaves this machine: the key is this person's, counts now, and belongs here."""
         station = self._listener.station
         certificate = key.certificate
         station.check_still_valid(certificate)
         node = station.local.key.certificate
-        needed = Role.DISPATCHER if node.role is Role.DESK else Role.OPERATOR
         if certificate.name != person:
             raise CommandFailed(
                 "wrong-key", f"the certificate names '{certificate.name}': bring {person}'s own"
@@ -80,6 +87,14 @@ class Authenticator:
     ) -> bytes:
         """Prove both factors for one digest; gives the challenge that the event must carry."""
         challenge = await self.begin(login.person, Purpose.ISSUE, login.session, digest)
+        return await self._prove(challenge, password, factor, response)
+
+    async def step_up(self, person: str, digest: bytes, password: str, factor: str, response: bytes) -> bytes:
+        """The same for a second person, who is not logged in here and will not be."""
+        challenge = await self.begin(person, Purpose.APPROVE, b"", digest)
+        return await self._prove(challenge, password, factor, response)
+
+    async def _prove(self, challenge: ChallengeReply, password: str, factor: str, response: bytes) -> bytes:
         reply = await self._listener.ask(
             ProveRequest(challenge=challenge.challenge, password=password, factor=factor, response=response)
         )

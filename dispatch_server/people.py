@@ -6,9 +6,14 @@ from dispatch_server.identity.proofs import SessionOpened
 from dispatch_server.identity.service import IdentityService
 from protocol import requests as wire
 from protocol.errors import OrderRefused, RefusalCode
+from protocol.lifecycle import SECOND_PERSON
 from protocol.orders import Issue
 
-_PURPOSES = {wire.Purpose.LOGIN: Purpose.LOGIN, wire.Purpose.ISSUE: Purpose.ISSUE}
+_PURPOSES = {
+    wire.Purpose.LOGIN: Purpose.LOGIN,
+    wire.Purpose.ISSUE: Purpose.ISSUE,
+    wire.Purpose.APPROVE: Purpose.APPROVE,
+}
 
 
 class People:
@@ -56,8 +61,11 @@ class People:
 
     async def use_grant(self, issue: Issue, node: str, digest: bytes, event_hash: bytes) -> None:
         """Raises OrderRefused(FACTORS) unless both factors were given for this digest alone."""
+        purpose = Purpose.APPROVE if issue.input in SECOND_PERSON else Purpose.ISSUE
         try:
-            await self._service.use_grant(issue.challenge, issue.signer, node, digest, event_hash)
+            await self._service.use_grant(
+                issue.challenge, issue.signer, node, digest, event_hash, purpose=purpose
+            )
         except GrantRefused as refusal:
             raise OrderRefused(RefusalCode.FACTORS, str(refusal)) from None
 

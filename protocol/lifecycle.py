@@ -18,6 +18,7 @@ class State(StrEnum):
 
     DRAFTED = "drafted"
     ISSUED = "issued"
+    AWAITING = "awaiting-approval"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     UNDELIVERED = "undelivered"
@@ -43,6 +44,9 @@ class Input(StrEnum):
 
     DRAFT = "draft"
     ISSUE = "issue"
+    ASK_APPROVAL = "ask-approval"
+    APPROVE = "approve"
+    DECLINE = "decline"
     ACCEPT = "accept"
     REJECT = "reject"
     DELIVER = "deliver"
@@ -68,6 +72,7 @@ class Signer(StrEnum):
     """In which capacity an event is signed."""
 
     DISPATCHER = "dispatcher"
+    SUPERVISOR = "supervisor"
     OPERATOR = "operator"
     HEADQUARTERS = "headquarters"
     PLANT = "plant"
@@ -83,6 +88,7 @@ class Custody(StrEnum):
 
 _HQ = frozenset({Signer.HEADQUARTERS})
 _DISPATCHER = frozenset({Signer.DISPATCHER})
+_SUPERVISOR = frozenset({Signer.SUPERVISOR})
 _OPERATOR = frozenset({Signer.OPERATOR})
 _PLANT = frozenset({Signer.PLANT})
 
@@ -90,6 +96,9 @@ SIGNERS: Mapping[Input, frozenset[Signer]] = MappingProxyType(
     {
         Input.DRAFT: _DISPATCHER,
         Input.ISSUE: _DISPATCHER,
+        Input.ASK_APPROVAL: _HQ,
+        Input.APPROVE: _SUPERVISOR,
+        Input.DECLINE: _SUPERVISOR,
         Input.ACCEPT: _HQ,
         Input.REJECT: _HQ,
         Input.DELIVER: _PLANT,
@@ -116,15 +125,27 @@ SIGNERS: Mapping[Input, frozenset[Signer]] = MappingProxyType(
 # so what headquarters observes can never collide with what the plant does at the same moment.
 OFF_CHAIN = frozenset({Input.NO_ANSWER, Input.RECALL, Input.LOSE, Input.FIND})
 
+ISSUING = frozenset({Input.ISSUE, Input.REISSUE})
+
+# What a second person says to an issue: somebody else than who issued, whoever drafted.
+SECOND_PERSON = frozenset({Input.APPROVE, Input.DECLINE})
+
 # Inputs that need both factors afresh, bound to this order (P1 §2.1.4).
-TWO_FACTOR = frozenset({Input.ISSUE, Input.REISSUE})
+TWO_FACTOR = ISSUING | SECOND_PERSON
 
 _BEFORE_CONFIRMATION = {Input.CANCEL: State.CANCELLED, Input.EXPIRE: State.EXPIRED}
 _AT_PLANT = {Input.REFUSE: State.REFUSED, Input.EXPIRE: State.EXPIRED, Input.RECALLED: State.CANCELLED}
 
 _BY_STATE: dict[State, dict[Input, State]] = {
     State.DRAFTED: {Input.ISSUE: State.ISSUED, **_BEFORE_CONFIRMATION},
-    State.ISSUED: {Input.ACCEPT: State.ACCEPTED, Input.REJECT: State.REJECTED, **_BEFORE_CONFIRMATION},
+    State.ISSUED: {
+        Input.ACCEPT: State.ACCEPTED,
+        Input.REJECT: State.REJECTED,
+        Input.ASK_APPROVAL: State.AWAITING,
+        **_BEFORE_CONFIRMATION,
+    },
+    # An approved order is issued once more: the checks look at it again, for it may have waited long.
+    State.AWAITING: {Input.APPROVE: State.ISSUED, Input.DECLINE: State.REJECTED, **_BEFORE_CONFIRMATION},
     State.ACCEPTED: {
         Input.DELIVER: State.DELIVERED,
         Input.NO_ANSWER: State.UNDELIVERED,
@@ -191,6 +212,7 @@ TERMINAL = frozenset(State) - _BY_STATE.keys()
 _HQ_STATES = (
     State.DRAFTED,
     State.ISSUED,
+    State.AWAITING,
     State.ACCEPTED,
     State.UNDELIVERED,
     State.DELIVERED,

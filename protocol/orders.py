@@ -97,9 +97,10 @@ class Draft(Event):
 
 
 class Issue(Event):
-    """Issued under a challenge that both factors of the dispatcher answered for this very order."""
+    """Issued, or decided upon by a second person, under a challenge that both factors of the signer answered
+    for this very order."""
 
-    input: Literal[Input.ISSUE, Input.REISSUE]
+    input: Literal[Input.ISSUE, Input.REISSUE, Input.APPROVE, Input.DECLINE]
     challenge: Id16
     reason: Text
 
@@ -138,6 +139,7 @@ class Plain(Event):
     """An event that says all by its input."""
 
     input: Literal[
+        Input.ASK_APPROVAL,
         Input.ACCEPT,
         Input.DELIVER,
         Input.NO_ANSWER,
@@ -192,7 +194,7 @@ def order_named_by(body: bytes) -> str:
 
 
 def approval_digest(order: str, given: Input, previous: bytes) -> bytes:
-    """What a challenge for (re)issuing is bound to: 32 bytes that fix the order and its whole chain."""
+    """What a challenge for `given` is bound to: 32 bytes that fix it, the order and its whole chain."""
     return hashlib.sha256(
         b"dispatch approval 1\x00" + f"{order}\x00{given.value}\x00".encode() + previous
     ).digest()

@@ -6,17 +6,21 @@
 3. the signer holds the capacity that the table demands, for this order's desk, plant or headquarters;
 4. what is read back is what was drafted;
 5. nothing expires before its validity ends, and nothing begins before it was confirmed;
-6. nothing is issued, confirmed or begun after the order's validity, which is bounded from its draft on.
+6. nothing is issued, approved, confirmed or begun after the order's validity, which is bounded from its
+   draft on;
+7. who approves or declines is another person than who issued, with another key, and a decline says why.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from protocol.errors import OrderRefused, RefusalCode
-from protocol.keys import Role
+from protocol.keys import Certificate, Role
 from protocol.lifecycle import (
     CUSTODY,
+    ISSUING,
     OFF_CHAIN,
+    SECOND_PERSON,
     SIGNERS,
     TERMINAL,
     Custody,
@@ -26,9 +30,9 @@ from protocol.lifecycle import (
     next_state,
 )
 from protocol.limits import CLOCK_SKEW_MS, MAX_VALIDITY_MS
-from protocol.orders import GENESIS, Content, Draft, ReadBack, Recalled, VerifiedEvent
+from protocol.orders import GENESIS, Content, Draft, Issue, ReadBack, Recalled, VerifiedEvent
 
-_TIMELY = frozenset({Input.ISSUE, Input.REISSUE, Input.ACCEPT, Input.CONFIRM, Input.BEGIN})
+_TIMELY = ISSUING | {Input.ASK_APPROVAL, Input.APPROVE, Input.ACCEPT, Input.CONFIRM, Input.BEGIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,12 @@ class OrderRecord:
         """Whether anything can still happen to it."""
         return self.state not in TERMINAL
 
+    @property
+    def is_approved(self) -> bool:
+        """Whether a second person approved it since it was issued or reissued last."""
+        last = [event for event in self.events if event.event.input in ISSUING | SECOND_PERSON][-1:]
+        return any(event.event.input is Input.APPROVE for event in last)
+
     def has(self, event_hash: bytes) -> bool:
         """Whether this event is in the record already."""
         return any(event.hash == event_hash for event in self.events)
@@ -76,6 +86,8 @@ def apply(record: OrderRecord | None, verified: VerifiedEvent) -> OrderRecord:
     _check_place(record, verified)
     state = next_state(record.state, event.input)
     _check_signer(record.content, record.custody, verified)
+    if isinstance(event, Issue) and event.input in SECOND_PERSON:
+        _check_second_person(record, event, verified.signer)
     if isinstance(event, ReadBack) and event.content_hash != record.content_hash:
         raise OrderRefused(RefusalCode.ILLEGAL, "what was read back is not what was drafted")
     if isinstance(event, Recalled) and not _was_asked(record, event.recall):
@@ -85,6 +97,18 @@ def apply(record: OrderRecord | None, verified: VerifiedEvent) -> OrderRecord:
     if event.input in OFF_CHAIN:
         return replace(record, state=state, events=events)
     return replace(record, state=state, events=events, head=verified.hash, position=event.position)
+
+
+def _check_second_person(record: OrderRecord, event: Issue, signer: Certificate) -> None:
+    issuer = [issued.signer for issued in record.events if issued.event.input in ISSUING][-1]
+    # One key under two names would be one person.
+    if signer.name == issuer.name or signer.public_key == issuer.public_key:
+        raise OrderRefused(
+            RefusalCode.UNAUTHORISED,
+            f"'{issuer.name}' issued it: '{event.input.value}' needs another person of this desk",
+        )
+    if event.input is Input.DECLINE and not event.reason.strip():
+        raise OrderRefused(RefusalCode.ILLEGAL, "a decline must say why: the dispatcher reads it")
 
 
 def _was_asked(record: OrderRecord, recall: bytes) -> bool:
@@ -163,6 +187,7 @@ def capacities(content: Content, verified: VerifiedEvent) -> frozenset[Signer]:
         Signer.HEADQUARTERS: signer.role is Role.HQ,
         Signer.PLANT: signer.role is Role.PLANT and signer.name == content.plant,
         Signer.DISPATCHER: signer.role is Role.DISPATCHER and content.desk in signer.stations,
+        Signer.SUPERVISOR: signer.role is Role.SUPERVISOR and content.desk in signer.stations,
         Signer.OPERATOR: signer.role is Role.OPERATOR and content.plant in signer.stations,
     }
     return frozenset(capacity for capacity, holds in held.items() if holds)

@@ -15,14 +15,15 @@ Session = Annotated[bytes, Field(max_length=16)]
 
 
 class Purpose(StrEnum):
-    """What the two factors are asked for."""
+    """What the two factors are asked for. APPROVE: one decision of a second person, who has no session."""
 
     LOGIN = "login"
     ISSUE = "issue"
+    APPROVE = "approve"
 
 
 class BeginRequest(Wire):
-    """Ask for a challenge; `digest` is what the proof will be bound to."""
+    """Ask for a challenge; `digest` is what the proof will be bound to. `session`: that of an issue."""
 
     kind: Literal["begin"] = "begin"
     person: Name

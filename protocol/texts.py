@@ -26,6 +26,7 @@ def say(words: Words, language: Language, **values: object) -> str:
 STATES: Mapping[State, Words] = {
     State.DRAFTED: ("已拟票", "drafted"),
     State.ISSUED: ("已下令", "issued"),
+    State.AWAITING: ("待监护人批准", "awaiting approval"),
     State.ACCEPTED: ("已受理", "accepted"),
     State.REJECTED: ("校验驳回", "rejected"),
     State.UNDELIVERED: ("未送达", "not delivered yet"),
@@ -49,6 +50,9 @@ STATES: Mapping[State, Words] = {
 INPUTS: Mapping[Input, Words] = {
     Input.DRAFT: ("拟票", "draft"),
     Input.ISSUE: ("下令", "issue"),
+    Input.ASK_APPROVAL: ("提请批准", "ask for approval"),
+    Input.APPROVE: ("批准", "approve"),
+    Input.DECLINE: ("不予批准", "decline"),
     Input.ACCEPT: ("受理", "accept"),
     Input.REJECT: ("驳回", "reject"),
     Input.DELIVER: ("送达", "deliver"),
@@ -97,7 +101,7 @@ LINK_STATES: Mapping[str, Words] = {
 }
 
 OUTCOMES: Mapping[str, Words] = {
-    "taken": ("已受理", "taken"),
+    "taken": ("已登记", "taken"),
     "refused": ("被拒绝", "refused"),
     "pending": ("结果未知：请用 order show {order} 查询", "not known yet: ask with `order show {order}`"),
 }
@@ -106,6 +110,7 @@ OUTCOMES: Mapping[str, Words] = {
 NEXT_STEPS: Mapping[Role, Mapping[State, Words]] = {
     Role.DESK: {
         State.DRAFTED: ("下令或取消", "issue or cancel"),
+        State.AWAITING: ("请监护人批准或不予批准", "a second person: approve or decline"),
         State.UNDELIVERED: ("电话联系厂站", "telephone the plant"),
         State.UNANSWERED: ("电话联系厂站", "telephone the plant"),
         State.READ_BACK: ("核对复诵：确认或重新下令", "compare: confirm or reissue"),
@@ -167,6 +172,12 @@ SENTENCES: Mapping[str, Words] = {
     "passphrase again": ("再次输入证书机构口令", "Passphrase of the authority again"),
     "factor": ("第二因子（{factor}）", "Second factor ({factor})"),
     "issue?": ("确定下达以上指令？", "Issue the order shown above?"),
+    "approve?": ("以上即批准的内容。确定批准？", "The order shown above is what you approve. Approve it?"),
+    "decline?": ("确定不批准以上指令？", "Decline the order shown above?"),
+    "awaiting": (
+        "{order}：须由另一人（监护人）批准：dispatch-client approve {order} --person 姓名",
+        "{order}: it waits for a second person, who runs: dispatch-client approve {order} --person NAME",
+    ),
     "confirm?": ("复诵正确，允许执行？", "Is it read back correctly, and may the plant begin?"),
     "confirm different?": (
         "注意：复诵与指令不一致！仍要允许执行？",

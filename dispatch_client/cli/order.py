@@ -1,17 +1,21 @@
 """dispatch-client order: drafting, issuing, cancelling and looking."""
 
 import re
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from dispatch_client.cli.connect import connect
 from dispatch_client.cli.session import FactorOption, ask_factors
+from protocol.aio.control import CommandFailed
+from protocol.lifecycle import State
 from protocol.orders import ORDER_TYPE_ZH, OrderType
 from protocol.terminal.options import ConfigOption, JsonOption, LanguageOption, YesOption, name
 from protocol.terminal.orders import head_of, order_in_full, order_table
 from protocol.terminal.person import agreed
 from protocol.terminal.program import Refused, command_group
+from protocol.terminal.screen import tell
 from protocol.terminal.tables import show
 from protocol.terminal.talk import Talk
 from protocol.texts import SENTENCES, say
@@ -95,6 +99,15 @@ def reissue(
     _issue(talk, "reissue", order, factor, yes=yes, reason=reason)
 
 
+def _tell_if_awaiting(talk: Talk, order: str) -> None:
+    """What was issued may have to wait for a second person: say what to do. In JSON `state` says it."""
+    if talk.as_json:
+        return
+    with suppress(CommandFailed):  # it is issued, whatever becomes of this question
+        if talk.ask("show", order=order)["state"] == State.AWAITING:
+            tell(say(SENTENCES["awaiting"], talk.language, order=order))
+
+
 def _issue(talk: Talk, command: str, order: str, factor: str, *, yes: bool, reason: str = "") -> None:
     view = talk.ask("show", order=order)
     show(order_in_full(view, talk.language), on_stderr=talk.as_json)
@@ -102,6 +115,7 @@ def _issue(talk: Talk, command: str, order: str, factor: str, *, yes: bool, reas
         raise Refused(f"{order}: not issued, because you did not say yes")
     factors = ask_factors(talk.language, factor)
     talk.act(command, order=order, seen=head_of(view), reason=reason, **factors)
+    _tell_if_awaiting(talk, order)
 
 
 @app.command()

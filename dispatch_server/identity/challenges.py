@@ -21,14 +21,17 @@ _PERSON_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 class Purpose(StrEnum):
+    """APPROVE: a second person steps up to a node where somebody else may be logged in, for one decision."""
+
     LOGIN = "login"
     ISSUE = "issue"
+    APPROVE = "approve"
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a challenge is for. `session`: 16 bytes for an issue, None for a login. `digest`: SHA-256 of the
-    order (or of the client's login request)."""
+    """What a challenge is for. `session`: 16 bytes for an issue, None for a login or an approval. `digest`:
+    SHA-256 of the order (or of the client's login request)."""
 
     person: str
     node: str
@@ -41,9 +44,10 @@ class Binding:
         require_person_id(self.person)
         if len(self.digest) != DIGEST_BYTES:
             raise ChallengeRefused(f"digest must have {DIGEST_BYTES} bytes")
-        if self.purpose is Purpose.LOGIN and self.session is not None:
-            raise ChallengeRefused("a login carries no session")
-        if self.purpose is Purpose.ISSUE and (self.session is None or len(self.session) != ID_BYTES):
+        if self.purpose is not Purpose.ISSUE:
+            if self.session is not None:
+                raise ChallengeRefused(f"a proof to {self.purpose} carries no session")
+        elif self.session is None or len(self.session) != ID_BYTES:
             raise ChallengeRefused("an issue needs a session: log in first")
 
     def hash(self, challenge_id: bytes) -> bytes:

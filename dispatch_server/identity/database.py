@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,8 +12,15 @@ from dispatch_server.identity.errors import StoreRefused
 from dispatch_server.identity.sealing import require_private
 
 MEMORY: Final = ":memory:"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_S: Final = 5.0
+
+# `session` is NULL for a second person's approval, which needs none.
+_GRANTS: Final = """CREATE TABLE grants (
+        challenge_id BLOB PRIMARY KEY CHECK (length(challenge_id) = 16),
+        person TEXT NOT NULL REFERENCES persons, session BLOB REFERENCES sessions,
+        node TEXT NOT NULL, digest BLOB NOT NULL CHECK (length(digest) = 32),
+        expires_ms INTEGER NOT NULL, used_by BLOB) STRICT"""
 
 _SCHEMA: Final = (
     """CREATE TABLE persons (
@@ -30,16 +37,21 @@ _SCHEMA: Final = (
         revoked INTEGER NOT NULL DEFAULT 0 CHECK (revoked IN (0, 1)), change INTEGER NOT NULL) STRICT""",
     "CREATE INDEX sessions_by_change ON sessions (change)",
     "CREATE INDEX sessions_of_person ON sessions (person, node)",
-    """CREATE TABLE grants (
-        challenge_id BLOB PRIMARY KEY CHECK (length(challenge_id) = 16),
-        person TEXT NOT NULL REFERENCES persons, session BLOB NOT NULL REFERENCES sessions,
-        node TEXT NOT NULL, digest BLOB NOT NULL CHECK (length(digest) = 32),
-        expires_ms INTEGER NOT NULL, used_by BLOB) STRICT""",
+    _GRANTS,
     # Attempts for ids that nobody has are counted here, so that they cost the same durable write.
     "CREATE TABLE strangers (attempts INTEGER NOT NULL) STRICT",
     "INSERT INTO strangers VALUES (0)",
     # A value sealed under the key, so that a wrong key file is noticed when the store is opened.
     "CREATE TABLE key_check (sealed BLOB NOT NULL) STRICT",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+# Schema 1 knew no grant without a session; SQLite cannot lift NOT NULL from a column.
+_FROM_1: Final = (
+    "ALTER TABLE grants RENAME TO grants_1",
+    _GRANTS,
+    "INSERT INTO grants SELECT * FROM grants_1",
+    "DROP TABLE grants_1",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
@@ -93,10 +105,16 @@ class Database:
             (version,) = sql.execute("PRAGMA user_version").fetchone()
             (tables,) = sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             if version == 0 and tables == 0:
-                for statement in _SCHEMA:
-                    sql.execute(statement)
+                _execute(sql, _SCHEMA)
+            elif version == 1:
+                _execute(sql, _FROM_1)
             elif version != SCHEMA_VERSION:
                 raise StoreRefused(f"its schema is {version}, this program needs {SCHEMA_VERSION}")
+
+
+def _execute(sql: sqlite3.Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
+        sql.execute(statement)
 
 
 def _make_private(path: Path) -> None:

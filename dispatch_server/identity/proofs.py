@@ -55,11 +55,11 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class GrantIssued:
-    """`challenge_id` names the grant; the signed order event must carry it."""
+    """`challenge_id` names the grant; the signed order event must carry it. `session_id`: None to approve."""
 
     challenge_id: bytes
     person: str
-    session_id: bytes
+    session_id: bytes | None
     digest: bytes
     expires_ms: int
 
@@ -91,8 +91,8 @@ class Examiner:
         self._dummy = dummy_hash(parameters, random_bytes(SALT_BYTES), random_bytes(HASH_BYTES))
 
     def offer(self, challenge_id: bytes, binding: Binding, now_ms: int) -> Offer:
-        """What each factor needs to be answered. At login every kind in use, so that it does not tell who
-        exists and who has which; for an issue those that the person has.
+        """What each factor needs to be answered. Without a session every kind in use, so that it does not
+        tell who exists and who has which; for an issue those that the person has.
 
         Raises ProofRefused for an issue without a live session, and for an enrolment that does not open."""
         account = self._store.account(binding.person)
@@ -134,7 +134,7 @@ class Examiner:
         return {
             factor.kind: factor.challenge(self._enrolment(account, factor, binding.person), hashed)
             for factor in self._registry
-            if binding.purpose is Purpose.LOGIN or factor.kind in enrolled
+            if binding.purpose is not Purpose.ISSUE or factor.kind in enrolled
         }
 
     def _judge_factor(
@@ -173,7 +173,7 @@ class Examiner:
             new_password = hash_password(proof.password, self._parameters, self._random_bytes(SALT_BYTES))
         proved = Proved(account, proof.kind, enrolment, new_password)
         binding = challenge.binding
-        if binding.session is None:
+        if binding.purpose is Purpose.LOGIN:
             return self._open_session(proved, binding, now_ms)
         grant = Grant(
             challenge_id=challenge.id,

@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dispatch_server.identity.challenges import Purpose
 from dispatch_server.identity.errors import GrantRefused, SessionRefused
 from dispatch_server.identity.lockout import LockoutState
 
@@ -72,18 +73,21 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A proof of both factors for one order digest, waiting to be used by one event."""
+    """A proof of both factors for one order digest, waiting to be used by one event. `session`: None for an
+    approval, which lives no longer than its own time and the credentials that proved it."""
 
     challenge_id: bytes
     person: str
-    session: bytes
+    session: bytes | None
     node: str
     digest: bytes
     expires_ms: int
     used_by: bytes | None = None
 
-    def require_for(self, person: str, node: str, digest: bytes) -> None:
+    def require_for(self, person: str, node: str, digest: bytes, purpose: Purpose = Purpose.ISSUE) -> None:
         """Raises GrantRefused."""
+        if (self.session is None) != (purpose is Purpose.APPROVE):
+            raise GrantRefused("grant is for another purpose")
         if self.person != person:
             raise GrantRefused("grant belongs to another person")
         if self.node != node:
@@ -91,10 +95,12 @@ class Grant:
         if not hmac.compare_digest(self.digest, digest):
             raise GrantRefused("grant is for another order")
 
-    def require_unused(self, session: Session, now_ms: int) -> None:
-        """Raises GrantRefused unless a first event may still use it."""
+    def require_unused(self, session: Session | None, now_ms: int) -> None:
+        """Raises GrantRefused unless a first event may still use it. `session`: the one that it names."""
         if now_ms >= self.expires_ms:
             raise GrantRefused("grant expired")
+        if session is None:
+            return
         try:
             session.require_open(self.person, self.node, now_ms)
         except SessionRefused as error:

@@ -1,4 +1,4 @@
-"""The asyncio face of identity: login, proof before each issue, sessions and grants.
+"""The asyncio face of identity: login, proof before each issue or approval, sessions and grants.
 
 Runs on one loop. Argon2 and SQLite go through `run_blocking`; what must not be passed twice (challenges,
 node limits) is decided on the loop without a pause in between.
@@ -88,7 +88,7 @@ class IdentityService:
     async def begin(
         self, node: str, person: str, purpose: Purpose, session_id: bytes | None, digest: bytes
     ) -> ChallengeIssued:
-        """First half of a login (session_id None) or of an issue. Raises AuthenticationRefused."""
+        """First half of a login, an issue (in a session) or an approval. Raises AuthenticationRefused."""
         binding = Binding(person, node, purpose, session_id, digest)
         with _one_answer(), self._recording(Trail("begin", node)) as trail:
             trail.note_binding(binding)
@@ -137,16 +137,26 @@ class IdentityService:
             raise
 
     async def use_grant(
-        self, challenge_id: bytes, person: str, node: str, digest: bytes, event_hash: bytes
+        self,
+        challenge_id: bytes,
+        person: str,
+        node: str,
+        digest: bytes,
+        event_hash: bytes,
+        *,
+        purpose: Purpose = Purpose.ISSUE,
     ) -> None:
         """Let the event `event_hash` (32 bytes) use the grant; the same event may come again.
 
         Raises GrantRefused."""
         trail = Trail("use-grant", node, person, known=True, challenge=challenge_id, digest=digest)
+        trail.purpose = purpose
         with self._recording(trail):
             now_ms = self._wall_ms()
             await self._run(
-                lambda: self._store.use_grant(challenge_id, person, node, digest, event_hash, now_ms=now_ms)
+                lambda: self._store.use_grant(
+                    challenge_id, person, node, digest, event_hash, now_ms=now_ms, purpose=purpose
+                )
             )
 
     async def logout(self, session_id: bytes, person: str, node: str) -> None:
@@ -162,6 +172,10 @@ class IdentityService:
         seen = self._sessions.last_change
         changed = await self._run(lambda: self._store.sessions_since(seen, forget_before_ms))
         self._sessions.apply(changed, forget_before_ms)
+
+    def nodes_in_use(self) -> int:
+        """On how many nodes somebody is logged in now."""
+        return len(self._sessions.nodes(self._wall_ms()))
 
     async def keep_fresh(self, every_s: float = 1.0) -> None:
         """Refresh for ever: one task of the daemon. It ends only with the error that stopped it."""

@@ -29,6 +29,12 @@ class SessionCache:
             self.last_change = max(self.last_change, row.change)
         self._sessions = {row.id: row for row in self._sessions.values() if row.expires_ms > forget_before_ms}
 
+    def nodes(self, now_ms: int) -> set[str]:
+        """The nodes on which somebody is logged in."""
+        return {
+            row.node for row in self._sessions.values() if row.ended_ms is None and now_ms < row.expires_ms
+        }
+
     def get(self, session_id: bytes) -> Session:
         """Raises SessionRefused."""
         try:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from dispatch_server.identity.challenges import DIGEST_BYTES
+from dispatch_server.identity.challenges import DIGEST_BYTES, Purpose
 from dispatch_server.identity.database import Database
 from dispatch_server.identity.errors import (
     GrantRefused,
@@ -105,20 +105,20 @@ class IdentityStore:
         """Also ends the person's sessions. Raises PersonUnknown."""
         with self._db.writing() as sql:
             _change_one(sql, person, "UPDATE persons SET password = ? WHERE person = ?", (password, person))
-            _end_sessions(sql, now_ms, person)
+            _end_everything(sql, now_ms, person)
 
     def set_enrolment(self, person: str, kind: str, enrolment: bytes, now_ms: int) -> None:
         """Replaces what the person had of that kind and ends the sessions. Raises PersonUnknown."""
         with self._db.writing() as sql:
             _change_one(sql, person, "UPDATE persons SET person = person WHERE person = ?", (person,))
             self._put_enrolment(sql, person, kind, enrolment)
-            _end_sessions(sql, now_ms, person)
+            _end_everything(sql, now_ms, person)
 
     def disable(self, person: str, now_ms: int) -> None:
         """Also revokes every session of the person, for good. Raises PersonUnknown."""
         with self._db.writing() as sql:
             _change_one(sql, person, "UPDATE persons SET enabled = 0 WHERE person = ?", (person,))
-            _end_sessions(sql, now_ms, person)
+            _end_everything(sql, now_ms, person)
             sql.execute(
                 "UPDATE sessions SET revoked = 1, change = (SELECT max(change) + 1 FROM sessions)"
                 " WHERE person = ?",
@@ -191,7 +191,8 @@ class IdentityStore:
     def issue_grant(self, proved: Proved, grant: Grant, now_ms: int) -> None:
         """Accept a proof for one order. Raises ProofOutdated, SessionRefused."""
         with self._db.writing() as sql:
-            _session(sql, grant.session).require_open(grant.person, grant.node, now_ms)
+            if grant.session is not None:
+                _session(sql, grant.session).require_open(grant.person, grant.node, now_ms)
             self._settle(sql, proved)
             sql.execute(
                 "INSERT INTO grants (challenge_id, person, session, node, digest, expires_ms)"
@@ -232,7 +233,15 @@ class IdentityStore:
                 _end_sessions(sql, now_ms, person, node)
 
     def use_grant(
-        self, challenge_id: bytes, person: str, node: str, digest: bytes, event_hash: bytes, *, now_ms: int
+        self,
+        challenge_id: bytes,
+        person: str,
+        node: str,
+        digest: bytes,
+        event_hash: bytes,
+        *,
+        now_ms: int,
+        purpose: Purpose = Purpose.ISSUE,
     ) -> None:
         """The first event that uses a grant owns it for good; the same event may come again at any time.
 
@@ -241,9 +250,9 @@ class IdentityStore:
             raise GrantRefused(f"event hash must have {DIGEST_BYTES} bytes")
         with self._db.writing() as sql:
             grant = _grant(sql, challenge_id)
-            grant.require_for(person, node, digest)
+            grant.require_for(person, node, digest, purpose)
             if grant.used_by is None:
-                grant.require_unused(_session(sql, grant.session), now_ms)
+                grant.require_unused(_session(sql, grant.session) if grant.session else None, now_ms)
                 used = "UPDATE grants SET used_by = ? WHERE challenge_id = ?"
                 sql.execute(used, (event_hash, challenge_id))
             elif not hmac.compare_digest(grant.used_by, event_hash):
@@ -291,6 +300,15 @@ class IdentityStore:
 def _change_one(sql: sqlite3.Connection, person: str, update: str, values: tuple[object, ...]) -> None:
     if sql.execute(update, values).rowcount != 1:
         raise PersonUnknown(person)
+
+
+def _end_everything(sql: sqlite3.Connection, now_ms: int, person: str) -> None:
+    """Sessions, with the unused grants that hang on them, and unused grants that hang on no session."""
+    _end_sessions(sql, now_ms, person)
+    sql.execute(
+        "UPDATE grants SET expires_ms = min(expires_ms, ?) WHERE person = ? AND session IS NULL",
+        (now_ms, person),
+    )
 
 
 def _end_sessions(sql: sqlite3.Connection, now_ms: int, person: str, node: str | None = None) -> None:

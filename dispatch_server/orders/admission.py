@@ -9,12 +9,12 @@ from typing import Protocol
 
 import structlog
 
-from dispatch_server.orders.checks import Rules, Surroundings, objection
+from dispatch_server.orders.checks import Rules, Surroundings, needs_second_person, objection
 from protocol.aio.station import Station, Work
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.items import EventItem, Item
 from protocol.keys import PERSON_ROLES, Role
-from protocol.lifecycle import TWO_FACTOR, Custody, Input, State
+from protocol.lifecycle import SECOND_PERSON, TWO_FACTOR, Custody, Input, State
 from protocol.limits import CLOCK_SKEW_MS, MAX_WISH_AGE_MS
 from protocol.orders import Draft, Issue, SignableEvent, VerifiedEvent, approval_digest
 from protocol.record import OrderRecord
@@ -55,7 +55,7 @@ class Admission:
         self._grants: dict[tuple[str, bytes], OrderRefused | None] = {}
 
     async def prepare(self, peer: str, item: Item) -> None:
-        """Use the grant of an event that issues; `admit` then decides by the outcome."""
+        """Use the grant of an event that needs both factors; `admit` then decides by the outcome."""
         if not isinstance(item, EventItem):
             return
         try:
@@ -110,8 +110,10 @@ class Admission:
 
     def _check_person(self, peer: str, verified: VerifiedEvent) -> None:
         self._station.check_still_valid(verified.signer)
-        if verified.signer.role in PERSON_ROLES and peer in verified.signer.stations:
-            event = verified.event
+        event = verified.event
+        if event.input in SECOND_PERSON:
+            _refuse_session(event)
+        elif verified.signer.role in PERSON_ROLES and peer in verified.signer.stations:
             self._people.check_session(event.session, event.signer, peer, event.at_ms)
 
     def _check_draft(self, event: Draft) -> None:
@@ -162,13 +164,21 @@ class Admission:
         """What the rules have against an order now (wall ms); None when nothing."""
         return objection(record, self._rules, self._surroundings(work, record, now))
 
+    def needs_second_person(self, record: OrderRecord) -> bool:
+        """Whether an issued order must wait for an approval now."""
+        return needs_second_person(record, self._posture(record))
+
+    def _posture(self, record: OrderRecord) -> Posture:
+        """The strongest posture of the nodes that take part in an order."""
+        content = record.content
+        route = self._routes.get(content.plant, "")
+        return self._posture_of({self._station.local.name, content.desk, content.plant, route})
+
     def _surroundings(self, work: Work, record: OrderRecord, now: int) -> Surroundings:
         route = self._routes.get(record.content.plant)
         return Surroundings(
             now_ms=now,
-            posture=self._posture_of(
-                {self._station.local.name, record.content.desk, record.content.plant, route or ""}
-            ),
+            posture=self._posture(record),
             plant_is_known=route is not None,
             plant_is_crowded=route is not None and self._station.is_crowded(route),
             others=[
@@ -177,3 +187,9 @@ class Admission:
                 if other.is_open and other.state not in {State.DRAFTED, State.COMPLETED}
             ],
         )
+
+
+def _refuse_session(event: SignableEvent) -> None:
+    """Both factors stand behind this one decision alone; the session at that desk is somebody else's."""
+    if event.session:
+        raise OrderRefused(RefusalCode.SESSION, f"'{event.input.value}' is signed outside of any session")

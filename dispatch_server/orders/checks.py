@@ -44,6 +44,11 @@ def objection(record: OrderRecord, rules: Rules, around: Surroundings) -> str | 
     return _posture_objection(record, rules, around.posture) or _lock_objection(record, around.others)
 
 
+def needs_second_person(record: OrderRecord, posture: Posture) -> bool:
+    """Whether an issued order, to which nothing is objected, must wait for a second person's approval."""
+    return posture >= Posture.HEIGHTENED and not record.is_approved
+
+
 def _posture_objection(record: OrderRecord, rules: Rules, posture: Posture) -> str | None:
     if posture is Posture.HELD:
         return "network issuing is held by the security posture: use the telephone"

@@ -52,7 +52,7 @@ class Headquarters:
         self._observer = Observer(station, routes, rules, self, heard)
 
     async def prepare(self, peer: str, item: Item) -> None:
-        """Use the grant of an event that issues."""
+        """Use the grant of an event that needs both factors."""
         await self._admission.prepare(peer, item)
 
     def on_tick(self, silent: Callable[[str], bool]) -> Work | None:
@@ -123,11 +123,12 @@ class Headquarters:
         self._distribute(work, before, record, verified)
         now = self._station.wall_ms()  # once: what the checks find in time is accepted in time
         if record.state is State.ISSUED:
-            reason = self._admission.objection(work, record, now)
-            if reason is None:
-                self.append(work, record, Input.ACCEPT, now)
-            else:
+            if reason := self._admission.objection(work, record, now):
                 self.append(work, record, Input.REJECT, now, reason=reason)
+            elif self._admission.needs_second_person(record):
+                self.append(work, record, Input.ASK_APPROVAL, now)
+            else:
+                self.append(work, record, Input.ACCEPT, now)
         elif record.state is State.COMPLETED:
             self.append(work, record, Input.CLOSE, now)
         self._observer.changed(record, now)

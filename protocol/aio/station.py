@@ -111,6 +111,7 @@ class Station:
         self.pending = {row.event_hash: row for row in loaded.pending}
         self.meta = dict(loaded.meta)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_committed: Callable[[float], None] = lambda _seconds: None  # told how long each took
         self._writer = writer
         self._outboxes: dict[str, Outbox] = {}
         self._inboxes: dict[str, Inbox] = {}
@@ -197,8 +198,11 @@ class Station:
         for peer, mark in work.received.items():
             batch.received[peer] = mark
             self.inbox(peer).received = mark
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         future = self._writer.commit(batch)
         future.add_done_callback(lambda done: self._written(work, done))
+        future.add_done_callback(lambda _: self.on_committed(loop.time() - began))
         # Shielded: a caller that is cancelled must not hide from us that the write went through.
         waiter = asyncio.shield(future)
         waiter.add_done_callback(lambda done: done.cancelled() or done.exception())

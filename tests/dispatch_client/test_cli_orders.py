@@ -38,7 +38,7 @@ def test_the_type_may_be_said_in_chinese(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     with program(config, draft=taken()) as client:
         told = run(app, *NEW, "--type", "许可操作", "--valid-for", "60", "--config", config, "--lang", "zh")
-    assert told.out == "t-1: 已受理\n"
+    assert told.out == "t-1: 已登记\n"
     assert client.arguments("draft")["type"] == "permitted-operation"
     assert client.arguments("draft")["valid_for_s"] == 60
 
@@ -68,10 +68,92 @@ def test_issuing_shows_the_order_and_then_sends_both_factors_and_what_was_shown(
         told = run(app, "order", command, "t-1", "--config", config, "--yes", typed=FACTORS)
     assert told.exit_code == 0
     assert "breaker 5012" in told.out
-    assert client.commands == ["show", command]
+    assert "waits" not in told.out
+    assert client.commands == ["show", command, "show"]
     given = client.arguments(command)
     assert given["seen"] == orders.HEAD
     assert (given["password"], given["factor"], given["response"]) == (PASSWORD, "totp", "123456")
+
+
+@pytest.mark.parametrize("command", ["issue", "reissue"])
+@pytest.mark.parametrize(("lang", "words"), [("en", "it waits for a second person"), ("zh", "须由另一人")])
+def test_who_issues_what_must_be_approved_is_told_that_it_waits_and_for_what(
+    tmp_path: Path, command: str, lang: str, words: str
+) -> None:
+    config = write_config(tmp_path)
+    with program(config, show=orders.view("awaiting-approval"), **{command: taken()}):
+        told = run(app, "order", command, "t-1", "--config", config, "--yes", "--lang", lang, typed=FACTORS)
+    assert told.exit_code == 0
+    last = told.out.splitlines()[-1]
+    assert words in last
+    assert "dispatch-client approve t-1 --person" in last
+    assert "已受理" not in told.out
+
+
+def test_as_json_an_issue_says_by_its_state_that_it_waits(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    answer = taken() | {"state": "awaiting-approval"}
+    with program(config, show=orders.view("drafted"), issue=answer) as client:
+        told = run(app, "order", "issue", "t-1", "--config", config, "--yes", "--json", typed=FACTORS)
+    assert told.json == answer
+    assert client.commands == ["show", "issue"]
+
+
+DECIDE = ("t-1", "--person", "zhao", "--reason", "too risky")
+
+
+@pytest.mark.parametrize("command", ["approve", "decline"])
+def test_a_second_person_is_shown_the_order_and_then_asked_for_both_factors(
+    tmp_path: Path, command: str
+) -> None:
+    config = write_config(tmp_path)
+    with program(config, show=orders.view("awaiting-approval"), **{command: taken()}) as client:
+        told = run(app, command, *DECIDE, "--config", config, "--yes", typed=FACTORS)
+    assert told.exit_code == 0
+    assert "breaker 5012" in told.out
+    assert client.commands == ["show", command]
+    assert client.arguments(command) == {
+        "order": "t-1",
+        "seen": orders.HEAD,
+        "person": "zhao",
+        "reason": "too risky",
+        "password": PASSWORD,
+        "factor": "totp",
+        "response": "123456",
+    }
+    assert PASSWORD not in told.out + told.err
+
+
+@pytest.mark.parametrize("command", ["approve", "decline"])
+def test_without_a_terminal_and_without_yes_nothing_is_decided(tmp_path: Path, command: str) -> None:
+    config = write_config(tmp_path)
+    with program(config, show=orders.view("awaiting-approval"), **{command: taken()}) as client:
+        told = run(app, command, *DECIDE, "--config", config, typed=FACTORS)
+    assert told.exit_code == 2
+    assert client.commands == ["show"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("approve", "t-1"), ("decline", "t-1", "--person", "zhao"), ("approve", "t-1", "--person", "Z!")],
+)
+def test_a_decision_names_its_person_and_a_decline_its_reason(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    config = write_config(tmp_path)
+    with program(config, show=orders.view("awaiting-approval")) as client:
+        told = run(app, *arguments, "--config", config, "--yes", typed=FACTORS)
+    assert told.exit_code == 2
+    assert client.commands == []
+
+
+def test_an_approval_that_headquarters_rejects_exits_with_1_and_says_why(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    failure = CommandFailed("rejected", "headquarters rejected it: use the telephone")
+    with program(config, show=orders.view("awaiting-approval"), approve=failure):
+        told = run(app, "approve", *DECIDE, "--config", config, "--yes", typed=FACTORS)
+    assert told.exit_code == 1
+    assert "use the telephone" in told.err
 
 
 def test_without_a_terminal_and_without_yes_nothing_is_issued(tmp_path: Path) -> None:

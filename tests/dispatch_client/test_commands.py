@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from dispatch_client import commands as commands_module
 from dispatch_client import login as login_module
 from dispatch_client.client import Client
-from dispatch_client.commands import Commands, IssueArguments, LoginArguments
+from dispatch_client.commands import Commands, DecisionArguments, IssueArguments, LoginArguments
 from dispatch_client.desk import Desk
 from dispatch_client.login import Authenticator
 from dispatch_client.plant import Plant
@@ -92,7 +92,7 @@ def at_plant(plant: Room[Plant]) -> Desktop:
 
 def test_a_desk_orders_and_a_plant_carries_out(at_desk: Desktop, at_plant: Desktop) -> None:
     common = {"status", "login", "logout", "list", "show", "wait"}
-    desk_only = {"draft", "issue", "reissue", "confirm", "cancel", "settle"}
+    desk_only = {"draft", "issue", "reissue", "approve", "decline", "confirm", "cancel", "settle"}
     plant_only = {"read-back", "begin", "complete", "fail", "refuse"}
     assert at_desk.table.keys() == common | desk_only
     assert at_plant.table.keys() == common | plant_only
@@ -193,6 +193,10 @@ async def test_who_waits_too_long_is_told_what_did_not_happen(at_desk: Desktop) 
         ("issue", {"order": "o-1"} | FACTORS | {"factor": "no such!"}, "factor"),
         ("issue", {"order": "o-1"} | FACTORS | {"reason": "x" * 501}, "reason"),
         ("issue", {"order": "o-1"} | FACTORS | {"seen": "abc"}, "seen"),
+        ("approve", {"order": "o-1"} | FACTORS, "person"),
+        ("approve", {"order": "o-1", "person": "Zhao!"} | FACTORS, "person"),
+        ("approve", {"order": "o-1", "person": "zhao", "seen": "ab"} | FACTORS, "seen"),
+        ("decline", {"order": "o-1", "person": "zhao", "password": ""}, "password"),
         ("confirm", {"order": "o-1", "seen": "Z" * 64}, "seen"),
         ("cancel", {"order": "o-1", "text": "x" * 501}, "text"),
         ("draft", DRAFT | {"type": "wish"}, "type"),
@@ -218,6 +222,7 @@ async def test_an_argument_that_cannot_be_is_named(
     [
         repr(LoginArguments.model_validate({"person": "li"} | FACTORS)),
         repr(IssueArguments.model_validate({"order": "o-1"} | FACTORS)),
+        repr(DecisionArguments.model_validate({"order": "o-1", "person": "zhao"} | FACTORS)),
     ],
 )
 def test_no_secret_stands_in_a_command_that_is_printed(printed: str) -> None:

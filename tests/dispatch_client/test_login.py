@@ -28,7 +28,14 @@ from protocol.requests import (
     SessionReply,
 )
 from tests.dispatch_client.rooms import SESSION_ENDS_MS, Room, ScriptedSuperior, desk_room, plant_room
-from tests.protocol.parties import AUTHORITY, DISPATCHER, OPERATOR, OTHER_DISPATCHER, SUPERVISOR
+from tests.protocol.parties import (
+    AUTHORITY,
+    DISPATCHER,
+    OPERATOR,
+    OTHER_DISPATCHER,
+    OTHER_SUPERVISOR,
+    SUPERVISOR,
+)
 
 PASSWORD = "correct horse battery"
 FOLDER = Path("people")
@@ -84,6 +91,10 @@ async def log_in(authenticator: Authenticator, person: str = "li", password: str
 async def approve(authenticator: Authenticator) -> bytes:
     login = Login(DISPATCHER, SESSION.session, SESSION_ENDS_MS)
     return await authenticator.approve(login, DIGEST, PASSWORD, "totp", b"654321")
+
+
+async def step_up(authenticator: Authenticator) -> bytes:
+    return await authenticator.step_up("zhao", DIGEST, PASSWORD, "totp", b"654321")
 
 
 async def test_both_factors_open_a_session_with_the_persons_own_key(
@@ -187,7 +198,52 @@ async def test_an_approval_is_asked_in_the_session_and_for_one_digest(
     assert prove.response == b"654321"
 
 
-@pytest.mark.parametrize("act", [log_in, approve])
+async def test_a_second_person_is_asked_for_outside_of_any_session(
+    authenticator: Authenticator, superior: ScriptedSuperior
+) -> None:
+    superior.will_say(CHALLENGE, GRANT)
+    assert await step_up(authenticator) == GRANT.challenge
+    begin, prove = superior.asked
+    assert begin == BeginRequest(person="zhao", purpose=Purpose.APPROVE, session=b"", digest=DIGEST)
+    assert prove == ProveRequest(
+        challenge=CHALLENGE.challenge, password=PASSWORD, factor="totp", response=b"654321"
+    )
+
+
+@pytest.mark.parametrize(
+    ("person", "key", "code"),
+    [
+        ("zhao", OTHER_SUPERVISOR, "wrong-key"),
+        ("gao", OTHER_SUPERVISOR, "wrong-role"),
+        ("li", DISPATCHER, "wrong-role"),
+        ("wang", OPERATOR, "wrong-role"),
+    ],
+)
+async def test_only_the_key_of_a_supervisor_of_this_desk_is_unlocked_for_a_decision(
+    authenticator: Authenticator,
+    superior: ScriptedSuperior,
+    safe: Safe,
+    person: str,
+    key: SigningKey,
+    code: str,
+) -> None:
+    assert await authenticator.unlock("zhao", PASSWORD, Role.SUPERVISOR) == SUPERVISOR
+    safe.keys[person] = key
+    with pytest.raises(CommandFailed) as failure:
+        await authenticator.unlock(person, PASSWORD, Role.SUPERVISOR)
+    assert failure.value.code == code
+    assert superior.asked == []
+
+
+async def test_a_revoked_supervisor_sends_no_secret(safe: Safe) -> None:
+    with closing(desk_room(AUTHORITY.trust(SUPERVISOR))) as room:
+        authenticator = Authenticator(ScriptedSuperior(room), FOLDER, safe.run_blocking)
+        with pytest.raises(OrderRefused) as refusal:
+            await authenticator.unlock("zhao", PASSWORD, Role.SUPERVISOR)
+        assert refusal.value.code is RefusalCode.SIGNATURE
+
+
+@pytest.mark.parametrize("act", [log_in, approve, step_up])
 @pytest.mark.parametrize("replies", [(REFUSED,), (CHALLENGE, REFUSED)])
 async def test_a_refusal_is_told_in_the_superiors_words(
     authenticator: Authenticator,
@@ -222,12 +278,16 @@ async def test_an_answer_to_another_question_opens_no_session(
 @pytest.mark.parametrize(
     "replies", [(DoneReply(),), (GRANT,), (CHALLENGE, SESSION), (CHALLENGE, DoneReply())]
 )
+@pytest.mark.parametrize("act", [approve, step_up])
 async def test_an_answer_to_another_question_grants_nothing(
-    authenticator: Authenticator, superior: ScriptedSuperior, replies: tuple[AnyReply, ...]
+    authenticator: Authenticator,
+    superior: ScriptedSuperior,
+    act: Callable[[Authenticator], Awaitable[object]],
+    replies: tuple[AnyReply, ...],
 ) -> None:
     superior.will_say(*replies)
     with pytest.raises(CommandFailed) as failure:
-        await approve(authenticator)
+        await act(authenticator)
     assert failure.value.code == "unexpected-reply"
 
 

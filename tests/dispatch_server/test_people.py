@@ -115,6 +115,37 @@ async def test_a_grant_serves_nothing_else(
     assert refusal.value.code is RefusalCode.FACTORS
 
 
+def decision(given: Input, challenge: bytes) -> Issue:
+    event = Chain.at(State.AWAITING).event(given).event
+    assert isinstance(event, Issue)
+    return event.model_copy(update={"challenge": challenge, "signer": "alice"})
+
+
+@pytest.mark.parametrize("given", [Input.APPROVE, Input.DECLINE])
+async def test_both_factors_without_a_session_grant_a_decision_and_no_issue(desk: Desk, given: Input) -> None:
+    challenge = await desk.begin(Purpose.APPROVE, b"")
+    assert isinstance(challenge, ChallengeReply)
+    grant = await desk.prove(challenge.challenge)
+    assert isinstance(grant, GrantReply)
+    with pytest.raises(OrderRefused) as refusal:
+        await desk.people.use_grant(issue(grant.challenge), NODE, DIGEST_X, EVENT_1)
+    assert refusal.value.code is RefusalCode.FACTORS
+    await desk.people.use_grant(decision(given, grant.challenge), NODE, DIGEST_X, EVENT_1)
+
+
+@pytest.mark.parametrize("given", [Input.APPROVE, Input.DECLINE])
+async def test_a_grant_to_issue_decides_nothing(desk: Desk, given: Input) -> None:
+    grant = await desk.grant((await desk.login()).session)
+    with pytest.raises(OrderRefused) as refusal:
+        await desk.people.use_grant(decision(given, grant.challenge), NODE, DIGEST_X, EVENT_1)
+    assert refusal.value.code is RefusalCode.FACTORS
+
+
+async def test_who_steps_up_does_so_outside_of_any_session(desk: Desk) -> None:
+    session = (await desk.login()).session
+    assert isinstance(await desk.begin(Purpose.APPROVE, session), RefusedReply)
+
+
 async def test_a_challenge_that_nobody_answered_is_no_grant(desk: Desk) -> None:
     challenge = await desk.begin(Purpose.ISSUE, (await desk.login()).session)
     assert isinstance(challenge, ChallengeReply)

@@ -6,7 +6,17 @@ from typing import Any
 
 from protocol import record
 from protocol.keys import Role, SigningKey
-from protocol.lifecycle import CUSTODY, OFF_CHAIN, SIGNERS, TRANSITIONS, Custody, Input, Signer, State
+from protocol.lifecycle import (
+    CUSTODY,
+    OFF_CHAIN,
+    SECOND_PERSON,
+    SIGNERS,
+    TRANSITIONS,
+    Custody,
+    Input,
+    Signer,
+    State,
+)
 from protocol.orders import (
     GENESIS,
     Content,
@@ -36,6 +46,7 @@ OTHER_PLANT = AUTHORITY.key(Role.PLANT, "plant-2")
 DISPATCHER = AUTHORITY.key(Role.DISPATCHER, "li", "desk-1")
 OPERATOR = AUTHORITY.key(Role.OPERATOR, "wang", "plant-1")
 SUPERVISOR = AUTHORITY.key(Role.SUPERVISOR, "zhao", "desk-1")
+OTHER_SUPERVISOR = AUTHORITY.key(Role.SUPERVISOR, "gao", "desk-2")
 OTHER_DISPATCHER = AUTHORITY.key(Role.DISPATCHER, "chen", "desk-2")
 OTHER_OPERATOR = AUTHORITY.key(Role.OPERATOR, "sun", "plant-2")
 
@@ -50,6 +61,7 @@ CONTENT = Content(
 
 _KEYS = {
     Signer.DISPATCHER: DISPATCHER,
+    Signer.SUPERVISOR: SUPERVISOR,
     Signer.OPERATOR: OPERATOR,
     Signer.HEADQUARTERS: HQ,
     Signer.PLANT: PLANT,
@@ -58,6 +70,8 @@ _CLASSES: dict[Input, type[SignableEvent]] = {
     Input.DRAFT: Draft,
     Input.ISSUE: Issue,
     Input.REISSUE: Issue,
+    Input.APPROVE: Issue,
+    Input.DECLINE: Issue,
     Input.READ_BACK: ReadBack,
     Input.RECALLED: Recalled,
     **dict.fromkeys(
@@ -123,19 +137,19 @@ def write(
         "previous": known.head if known else GENESIS,
         "signer": key.certificate.name,
         "certificate": key.certificate.fingerprint,
-        "session": b"" if key.certificate.is_node else bytes(16),
+        "session": b"" if key.certificate.is_node or given in SECOND_PERSON else bytes(16),
         "at_ms": VALID_UNTIL_MS if given is Input.EXPIRE else NOW_MS,
         "input": given,
     }
     body = _CLASSES.get(given, Plain)
-    return sign_event(body(**right | _details(known, body) | fields), key)
+    return sign_event(body(**right | _details(known, body, given) | fields), key)
 
 
-def _details(known: record.OrderRecord | None, body: type[SignableEvent]) -> dict[str, Any]:
+def _details(known: record.OrderRecord | None, body: type[SignableEvent], given: Input) -> dict[str, Any]:
     if body is Draft:
         return {"content": CONTENT}
     if body is Issue:
-        return {"challenge": bytes(16), "reason": ""}
+        return {"challenge": bytes(16), "reason": "too risky" if given is Input.DECLINE else ""}
     if body is ReadBack:
         return {"content_hash": known.content_hash if known else bytes(32), "words": "断开 201"}
     if body is Recalled:

@@ -10,6 +10,7 @@ from protocol.errors import OrderRefused, RefusalCode
 from protocol.lifecycle import (
     CUSTODY,
     OFF_CHAIN,
+    SECOND_PERSON,
     SIGNERS,
     TERMINAL,
     TRANSITIONS,
@@ -24,7 +25,8 @@ from protocol.lifecycle import (
 EXPECTED = """
 -: draft>drafted
 drafted: issue>issued cancel>cancelled expire>expired
-issued: accept>accepted reject>rejected cancel>cancelled expire>expired
+issued: accept>accepted reject>rejected ask-approval>awaiting-approval cancel>cancelled expire>expired
+awaiting-approval: approve>issued decline>rejected cancel>cancelled expire>expired
 accepted: deliver>delivered no-answer>undelivered cancel>cancelled expire>expired
 undelivered: deliver>delivered cancel>cancelled expire>expired
 delivered: read-back>read-back refuse>refused no-answer>unanswered cancel>cancelled expire>expired
@@ -169,9 +171,10 @@ def test_each_input_names_its_signers_and_each_state_its_custody() -> None:
 
 
 def test_no_station_signs_what_only_people_may_decide() -> None:
-    people = {Signer.DISPATCHER, Signer.OPERATOR}
+    people = {Signer.DISPATCHER, Signer.SUPERVISOR, Signer.OPERATOR}
     stations = {given for given in Input if not SIGNERS[given] <= people}
     assert stations == {
+        Input.ASK_APPROVAL,
         Input.ACCEPT,
         Input.REJECT,
         Input.DELIVER,
@@ -184,8 +187,23 @@ def test_no_station_signs_what_only_people_may_decide() -> None:
     }
 
 
-def test_both_factors_are_asked_for_whatever_makes_an_order_issued() -> None:
-    assert {given for (_, given), after in TRANSITIONS.items() if after is State.ISSUED} == TWO_FACTOR
+def test_both_factors_are_asked_for_whatever_makes_an_order_issued_or_declines_it() -> None:
+    issued = {given for (_, given), after in TRANSITIONS.items() if after is State.ISSUED}
+    assert issued | {Input.DECLINE} == TWO_FACTOR
+
+
+def test_an_order_for_which_approval_was_asked_goes_on_by_the_second_person_alone() -> None:
+    onward = {given for (state, given), after in TRANSITIONS.items() if state is State.AWAITING} - {
+        Input.CANCEL,
+        Input.EXPIRE,
+    }
+    assert onward == SECOND_PERSON == {given for given in Input if SIGNERS[given] == {Signer.SUPERVISOR}}
+    assert reachable(State.AWAITING, lambda _, given, __: given is not Input.APPROVE) == {
+        State.AWAITING,
+        State.REJECTED,
+        State.CANCELLED,
+        State.EXPIRED,
+    }
 
 
 def test_the_table_cannot_be_changed_at_run_time() -> None:

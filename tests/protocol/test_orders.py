@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.keys import Role, SigningKey, TrustStore
-from protocol.lifecycle import Input
+from protocol.lifecycle import TWO_FACTOR, Input
 from protocol.limits import MAX_CERTIFICATE, MAX_EVENT_BODY, MAX_STEPS
 from protocol.orders import (
     GENESIS,
@@ -47,7 +47,7 @@ from tests.support.pki import DEPLOYMENT, NOW, NOW_MS, TestAuthority
 
 CLASSES: dict[type[Event], set[Input]] = {
     Draft: {Input.DRAFT},
-    Issue: {Input.ISSUE, Input.REISSUE},
+    Issue: {Input.ISSUE, Input.REISSUE, Input.APPROVE, Input.DECLINE},
     ReadBack: {Input.READ_BACK},
     Recalled: {Input.RECALLED},
     Reasoned: {
@@ -243,10 +243,10 @@ def test_an_approval_is_bound_to_order_input_and_history() -> None:
     digests = {
         approval_digest(order, given, previous)
         for order in ("o-1", "o-2")
-        for given in (Input.ISSUE, Input.REISSUE)
+        for given in TWO_FACTOR
         for previous in (GENESIS, bytes(31) + b"\x01")
     }
-    assert len(digests) == 8
+    assert len(digests) == 16
     assert all(len(digest) == 32 for digest in digests)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.keys import Role, SigningKey
-from protocol.lifecycle import CUSTODY, OFF_CHAIN, TERMINAL, TRANSITIONS, TWO_FACTOR, Custody, Input, State
+from protocol.lifecycle import CUSTODY, ISSUING, OFF_CHAIN, TERMINAL, TRANSITIONS, Custody, Input, State
 from protocol.limits import CLOCK_SKEW_MS, MAX_VALIDITY_MS
 from protocol.orders import GENESIS, VerifiedEvent
 from protocol.record import OrderRecord, apply, capacities, replay
@@ -24,6 +24,7 @@ from tests.protocol.parties import (
     OTHER_DISPATCHER,
     OTHER_OPERATOR,
     OTHER_PLANT,
+    OTHER_SUPERVISOR,
     PLANT,
     SUPERVISOR,
     VALID_UNTIL_MS,
@@ -36,6 +37,7 @@ from tests.support.pki import NOW_MS
 
 EVERYBODY = [
     HQ, CENTER, DESK, PLANT, OTHER_PLANT, DISPATCHER, OPERATOR, SUPERVISOR, OTHER_DISPATCHER, OTHER_OPERATOR,
+    OTHER_SUPERVISOR,
 ]  # fmt: skip
 PAIRS = [(state, given) for state, given in TRANSITIONS if state]
 EXECUTED = {
@@ -128,9 +130,9 @@ def test_a_person_works_only_at_the_stations_of_the_certificate() -> None:
     assert apply(None, event).content.plant == "plant-2"
 
 
-def test_a_supervisor_or_a_desk_holds_no_capacity_towards_an_order() -> None:
+def test_a_supervisor_of_another_desk_a_desk_or_a_center_holds_no_capacity_towards_an_order() -> None:
     chain = Chain()
-    for key in (SUPERVISOR, DESK, CENTER):
+    for key in (OTHER_SUPERVISOR, DESK, CENTER):
         assert capacities(CONTENT, chain.event(Input.ISSUE, by=key)) == frozenset()
 
 
@@ -272,6 +274,8 @@ TIMELY = [
     (State.DRAFTED, Input.ISSUE),
     (State.READ_BACK, Input.REISSUE),
     (State.ISSUED, Input.ACCEPT),
+    (State.ISSUED, Input.ASK_APPROVAL),
+    (State.AWAITING, Input.APPROVE),
     (State.READ_BACK, Input.CONFIRM),
     (State.CONFIRMED, Input.BEGIN),
     (State.RECALLING, Input.BEGIN),
@@ -280,7 +284,7 @@ TIMELY = [
 
 
 @pytest.mark.parametrize(("state", "given"), TIMELY)
-def test_nothing_is_issued_confirmed_or_begun_when_the_time_of_the_order_is_over(
+def test_nothing_is_issued_approved_confirmed_or_begun_when_the_time_of_the_order_is_over(
     state: State, given: Input
 ) -> None:
     chain = Chain.at(state)
@@ -378,11 +382,14 @@ def test_no_sequence_of_events_executes_an_order_that_was_not_confirmed_as_it_st
             chain.add(choose(chain.record, how, number), by=somebody if how is FORGED else None)
         inputs = [event.event.input for event in chain.record.events]
         if chain.record.state in EXECUTED:
-            last_issue = max(i for i, given in enumerate(inputs) if given in TWO_FACTOR)
+            last_issue = max(i for i, given in enumerate(inputs) if given in ISSUING)
+            asked = inputs[last_issue:].count(Input.ASK_APPROVAL)
+            assert inputs[last_issue:].count(Input.APPROVE) == asked
+            assert chain.record.is_approved == bool(asked)
             needed = [Input.ACCEPT, Input.DELIVER, Input.READ_BACK, Input.CONFIRM, Input.BEGIN]
             assert [given for given in inputs[last_issue:] if given in needed] == needed
     assert all(
-        event.signer in {DISPATCHER.certificate, OPERATOR.certificate, HQ.certificate, PLANT.certificate}
+        event.signer in {key.certificate for key in (DISPATCHER, SUPERVISOR, OPERATOR, HQ, PLANT)}
         for event in chain.record.events
     )
     assert replay(chain.record.events) == chain.record

@@ -74,6 +74,14 @@ def test_the_reason_of_an_issue_is_shown() -> None:
     assert order_view(chain.record, no_times())["events"][1]["text"] == "the line is clear"
 
 
+@pytest.mark.parametrize("given", [Input.APPROVE, Input.DECLINE])
+def test_what_a_second_person_says_is_shown_with_name_and_role(given: Input) -> None:
+    chain = Chain.along(Input.ISSUE, Input.ASK_APPROVAL)
+    chain.add(given, reason="I looked at the line")
+    shown = order_view(chain.record, no_times())["events"][-1]
+    assert (shown["text"], shown["signer"], shown["role"]) == ("I looked at the line", "zhao", "supervisor")
+
+
 def test_the_times_are_this_stations_own() -> None:
     timeline, record = Timeline(lambda: 7.5), Chain().record
     timeline.on_signed(record.events[0].hash)

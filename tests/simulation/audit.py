@@ -14,15 +14,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 _DOMAIN = b"dispatch order event 1\x00"
 _OFF_CHAIN = {"no-answer", "recall", "lose", "find"}
-_BY_HQ = {"accept", "reject", "no-answer", "close", "lose", "find"}
+_BY_HQ = {"ask-approval", "accept", "reject", "no-answer", "close", "lose", "find"}
+_BY_SUPERVISOR = {"approve", "decline"}
 _BY_DESK = {"draft", "issue", "confirm", "reissue", "cancel", "recall", "settle"}
 _BY_OPERATOR = {"read-back", "begin", "complete", "fail", "refuse"}
 _BY_PLANT = {"deliver", "recalled"}
-_LAST = {"reject", "refuse", "cancel", "recalled", "expire", "settle", "close"}
+_LAST = {"reject", "decline", "refuse", "cancel", "recalled", "expire", "settle", "close"}
 # What must stand right before these on the chain.
 _DIRECTLY_BEFORE = {
-    "accept": {"issue", "reissue"},
-    "reject": {"issue", "reissue"},
+    "ask-approval": {"issue", "reissue"},
+    "approve": {"ask-approval"},
+    "decline": {"ask-approval"},
+    "accept": {"issue", "reissue", "approve"},
+    "reject": {"issue", "reissue", "approve"},
     "deliver": {"accept"},
     "read-back": {"deliver"},
     "confirm": {"read-back"},
@@ -45,6 +49,7 @@ class Line:
     role: str
     name: str
     stations: frozenset[str]
+    key: bytes
 
     @property
     def input(self) -> str:
@@ -66,7 +71,7 @@ def read_line(entry: bytes, authority: x509.Certificate) -> Line:
     ((role, name),) = [(part[2], part[3]) for part in parts if part[1] != "station"]
     stations = frozenset(part[2] for part in parts if part[1] == "station")
     digest = hashlib.sha256(_DOMAIN + outer["body"]).digest()
-    return Line(msgpack.unpackb(outer["body"]), digest, role, name, stations)
+    return Line(msgpack.unpackb(outer["body"]), digest, role, name, stations, key.public_bytes_raw())
 
 
 def audit(entries: Iterable[bytes], authority: x509.Certificate) -> tuple[dict[str, list[Line]], list[str]]:
@@ -100,8 +105,20 @@ def _check(lines: list[Line]) -> Iterable[str]:
     for line in lines:
         if not _may_sign(line, content):
             yield f"{line.role} {line.name} signed {line.input}"
+    yield from _check_second_persons(lines)
     if sum(line.input == "begin" for line in lines) > 1:
         yield "it was begun twice"
+
+
+def _check_second_persons(lines: list[Line]) -> Iterable[str]:
+    issuer = lines[0]
+    for line in lines:
+        if line.input in {"issue", "reissue"}:
+            issuer = line
+        if line.input in _BY_SUPERVISOR and (line.name == issuer.name or line.key == issuer.key):
+            yield f"{line.input} by {line.name}, who issued it"
+        if line.input == "decline" and not str(line.fields["reason"]).strip():
+            yield "declined without a reason"
 
 
 def _check_place(before: Line, line: Line) -> Iterable[str]:
@@ -118,9 +135,8 @@ def _check_content(first: Line, before: Line, line: Line) -> Iterable[str]:
     valid_until_ms = first.fields["content"]["valid_until_ms"]
     if line.input == "read-back" and line.fields["content_hash"] != first.hash:
         yield "another order was read back"
-    if line.input in {"issue", "reissue", "accept", "confirm", "begin"} and (
-        line.fields["at_ms"] >= valid_until_ms
-    ):
+    timely = {"issue", "reissue", "ask-approval", "approve", "accept", "confirm", "begin"}
+    if line.input in timely and line.fields["at_ms"] >= valid_until_ms:
         yield f"{line.input} after its validity"
     if line.input == "expire" and line.fields["at_ms"] < valid_until_ms:
         yield "expired within its validity"
@@ -131,6 +147,8 @@ def _check_content(first: Line, before: Line, line: Line) -> Iterable[str]:
 def _may_sign(line: Line, content: Mapping[str, Any]) -> bool:
     if line.input in _BY_DESK:
         return line.role == "dispatcher" and content["desk"] in line.stations
+    if line.input in _BY_SUPERVISOR:
+        return line.role == "supervisor" and content["desk"] in line.stations
     if line.input in _BY_OPERATOR:
         return line.role == "operator" and content["plant"] in line.stations
     at_plant = line.role == "plant" and line.name == content["plant"]

@@ -44,7 +44,7 @@ class RememberingTrust(TrustStore):
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Keys by name. A person's name tells the station: `dispatcher-desk-1`, `operator-plant-3`."""
+    """Keys by name. A person's name tells role and station: `dispatcher-desk-1`, `operator-plant-3`."""
 
     authority: pki.Authority
     nodes: dict[str, SigningKey]
@@ -60,12 +60,19 @@ def cast() -> Cast:
     """The one cast of this interpreter."""
     authority = TestAuthority()
     people = {person_of(station): _person(authority, station) for station in DESKS + PLANTS}
+    for desk in DESKS:
+        people[supervisor_of(desk)] = authority.key(Role.SUPERVISOR, supervisor_of(desk), desk)
     return Cast(authority.authority, {n: authority.key(role, n) for n, role in _ROLES.items()}, people)
 
 
 def person_of(station: str) -> str:
     """Who works there."""
     return f"{'dispatcher' if station in DESKS else 'operator'}-{station}"
+
+
+def supervisor_of(desk: str) -> str:
+    """Who is called to a desk as second person."""
+    return f"supervisor-{desk}"
 
 
 def _person(authority: TestAuthority, station: str) -> SigningKey:

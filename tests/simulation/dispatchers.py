@@ -11,6 +11,7 @@ from tests.simulation.equipment import Equipment
 from tests.simulation.people import CODE, password_of
 from tests.simulation.persons import PATIENCE, Person
 from tests.simulation.programs import DeskNode
+from tests.simulation.supervisors import decide
 
 _VALID_FOR_S = (15, 30, 30, 60, 90)
 _DEVICES = 6
@@ -52,7 +53,9 @@ class Dispatcher(Person):
             await self._on_drafted(record)
         elif record.state is State.READ_BACK:
             await self._on_read_back(record)
-        elif record.state in {State.ACCEPTED, State.DELIVERED, State.UNANSWERED}:
+        elif record.state is State.AWAITING and self.mood(record, "impatience") < 0.15:
+            await decide(self, self._desk_node, record, Input.APPROVE)  # one's own issue: must be refused
+        elif record.state in {State.AWAITING, State.ACCEPTED, State.DELIVERED, State.UNANSWERED}:
             if self.mood(record, "regret") < 0.04:
                 await self._cancel(record)
         elif record.state is State.FAILED:

@@ -13,10 +13,10 @@ from protocol.compose import follow
 from protocol.errors import RefusalCode
 from protocol.items import HEADQUARTERS, AnswerItem, AskItem, EventItem, RefusalItem, event_item
 from protocol.keys import SigningKey
-from protocol.lifecycle import Input, State
+from protocol.lifecycle import SECOND_PERSON, Input, State
 from protocol.orders import SignedEvent, approval_digest
 from protocol.record import OrderRecord
-from tests.simulation.cast import cast, person_of
+from tests.simulation.cast import cast, person_of, supervisor_of
 from tests.simulation.environment import Environment
 from tests.simulation.nodes import NodeDown
 from tests.simulation.programs import ClientNode, ServerNode
@@ -32,6 +32,8 @@ _DETAILS: dict[Input, dict[str, bytes | str]] = {
     Input.CLOSE: {},
     Input.ISSUE: {"challenge": bytes(16), "reason": "now"},
     Input.REISSUE: {"challenge": bytes(16), "reason": "now"},
+    Input.APPROVE: {"challenge": bytes(16), "reason": "now"},
+    Input.DECLINE: {"challenge": bytes(16), "reason": "no"},
     Input.COMPLETE: {"reason": "done"},
     Input.REFUSE: {"reason": "no"},
     Input.CANCEL: {"reason": "no"},
@@ -96,6 +98,7 @@ class Hostile:
             self._write_for_another,
             self._begin_early,
             self._issue_without_factors,
+            self._approve_without_factors,
             self._confuse,
         ]
         self._rng.shuffle(attacks)
@@ -145,7 +148,7 @@ class Hostile:
             key,
             deployment=DEPLOYMENT,
             at_ms=self._headquarters.wall_ms(),
-            session=(sessions or [bytes(16)])[-1],
+            session=b"" if given in SECOND_PERSON else (sessions or [bytes(16)])[-1],
             **(_DETAILS[given] | details),
         )
         return event.signed
@@ -206,6 +209,16 @@ class Hostile:
         key = cast().people[person_of(target.record.content.desk)]
         forged = self._sign(target, given, key, challenge=challenge)
         return f"{self._send_forged(target.desk, forged)} issues without factors"
+
+    def _approve_without_factors(self, target: Target) -> str | None:
+        """The stolen key of the second person, or the dispatcher's own; the factors were for other things."""
+        if not target.desk or target.record.state is not State.AWAITING:
+            return None
+        desk = target.record.content.desk
+        key = cast().people[self._rng.choice((person_of(desk), supervisor_of(desk)))]
+        challenge = self._rng.choice([*self._headquarters.people.grants, bytes(16)])
+        forged = self._sign(target, Input.APPROVE, key, challenge=challenge)
+        return f"{self._send_forged(target.desk, forged)} approves without factors"
 
     def _confuse(self, target: Target) -> str:
         """Items that only a superior sends, and an answer that is not true."""

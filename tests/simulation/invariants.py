@@ -9,6 +9,7 @@ from protocol.journal.batch import Notice
 from protocol.journal.verify import LedgerFault, VerifiedLedger, compare_ledgers, verify_open_ledger
 from protocol.lifecycle import OFF_CHAIN, State
 from protocol.record import OrderRecord
+from situational import Posture
 from tests.simulation.audit import Line, audit
 from tests.simulation.cast import CENTER, HQ, cast
 from tests.simulation.equipment import Execution
@@ -114,6 +115,8 @@ def _only_what_may_be_executed(world: World) -> Iterable[str]:
     ]
     orders, wrong = audit(entries, cast().authority.certificate)
     yield from (f"audit: {what}" for what in wrong)
+    for order, lines in orders.items():
+        yield from _check_second_person(world, order, lines)
     for order, times in Counter(execution.order for execution in world.equipment.executions).items():
         if times > 1:
             yield f"{order} was executed {times} times"
@@ -123,6 +126,15 @@ def _only_what_may_be_executed(world: World) -> Iterable[str]:
     for order, lines in orders.items():
         if order not in executed and any(line.input == "complete" for line in lines):
             yield f"{order} is reported complete and was never executed"
+
+
+def _check_second_person(world: World, order: str, lines: list[Line]) -> Iterable[str]:
+    """Where the posture asked for one, nothing goes on without one."""
+    chain = [line for line in lines if line.input not in OFF_CHAIN]
+    for before, line in pairwise(chain):
+        posture = world.env.judged.get(before.hash, Posture.NORMAL)
+        if line.input == "accept" and before.input != "approve" and posture >= Posture.HEIGHTENED:
+            yield f"{order} was accepted without the second person for whom the posture asked"
 
 
 def _check_execution(execution: Execution, lines: list[Line]) -> Iterable[str]:

@@ -11,7 +11,7 @@ from protocol import record
 from protocol.aio.station import Station, Work
 from protocol.journal.batch import Batch
 from protocol.keys import Certificate
-from protocol.lifecycle import CUSTODY, TRANSITIONS, Custody, Input, State
+from protocol.lifecycle import CUSTODY, SIGNERS, TRANSITIONS, Custody, Input, Signer, State
 from protocol.orders import Issue
 from protocol.outbox import Outbox, take_next
 from tests.simulation.disk import DiskWriter
@@ -135,6 +135,24 @@ def forgets_the_term() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def asks_no_second_person() -> Iterator[None]:
+    """Headquarters accepts under any posture what it does not object to."""
+    with patch("dispatch_server.orders.admission.needs_second_person", lambda record, posture: False):
+        yield
+
+
+@contextmanager
+def lets_the_issuer_approve() -> Iterator[None]:
+    """A table in which a dispatcher may be the second person, and a record that does not ask who issued."""
+    approvers = frozenset({Signer.DISPATCHER, Signer.SUPERVISOR})
+    table = MappingProxyType({**SIGNERS, Input.APPROVE: approvers})
+    with ExitStack() as stack:
+        stack.enter_context(patch("protocol.record.SIGNERS", table))
+        stack.enter_context(patch("protocol.record._check_second_person", lambda record, event, signer: None))
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Mutation:
     """A defect, and a part of what the invariants must say about it."""
@@ -158,4 +176,6 @@ MUTATIONS = (
     Mutation(grants_serve_anything, "took a forged event"),
     Mutation(begins_too_late, "begin after its validity"),
     Mutation(forgets_the_term, "the granted term of"),
+    Mutation(asks_no_second_person, "without the second person"),
+    Mutation(lets_the_issuer_approve, "who issued it"),
 )

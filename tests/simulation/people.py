@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from protocol.errors import OrderRefused, RefusalCode
+from protocol.lifecycle import SECOND_PERSON
 from protocol.orders import Issue
 from protocol.requests import (
     AnyReply,
@@ -25,7 +26,7 @@ from protocol.requests import (
     Request,
     SessionReply,
 )
-from tests.simulation.cast import person_of
+from tests.simulation.cast import person_of, supervisor_of
 
 CODE = b"123456"  # the second factor that everybody has
 _GRANT_MS = 60_000
@@ -55,6 +56,7 @@ class Grant:
     person: str
     node: str
     digest: bytes
+    purpose: Purpose
     expires_ms: int
     used_for: bytes | None = None
 
@@ -95,7 +97,7 @@ class SimulatedPeople:
                 self.check_session(request.session, request.person, node, self._wall_ms())
             except OrderRefused as refusal:
                 return _refused("session", str(refusal))
-        if request.person != person_of(node):
+        if request.person not in {person_of(node), supervisor_of(node)}:
             return _refused("not-accepted", "this person does not work here")
         challenge = self._rng.randbytes(16)
         self._challenges[challenge] = (node, request)
@@ -112,7 +114,7 @@ class SimulatedPeople:
             session = self._rng.randbytes(16)
             self._store.sessions[session] = Session(begun.person, node, now, now + self._session_ms)
             return SessionReply(session=session, expires_ms=now + self._session_ms)
-        grant = Grant(begun.person, node, begun.digest, now + _GRANT_MS)
+        grant = Grant(begun.person, node, begun.digest, begun.purpose, now + _GRANT_MS)
         self._store.grants[request.challenge] = grant
         return GrantReply(challenge=request.challenge, expires_ms=grant.expires_ms)
 
@@ -130,7 +132,9 @@ class SimulatedPeople:
         """See dispatch_server.orders.headquarters.People."""
         await asyncio.sleep(self._rng.uniform(0, _THINKING))
         grant = self._store.grants.get(issue.challenge)
-        if grant is None or (grant.person, grant.node, grant.digest) != (issue.signer, node, digest):
+        purpose = Purpose.APPROVE if issue.input in SECOND_PERSON else Purpose.ISSUE
+        wanted = (issue.signer, node, digest, purpose)
+        if grant is None or (grant.person, grant.node, grant.digest, grant.purpose) != wanted:
             raise OrderRefused(RefusalCode.FACTORS, "both factors were not given for this")
         if grant.used_for is None and self._wall_ms() < grant.expires_ms:
             grant.used_for = event_hash

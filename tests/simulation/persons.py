@@ -27,10 +27,10 @@ _PAUSE = (2.0, 10.0)  # s until a person comes back to an order after a refusal
 class Person:
     """Somebody at a station."""
 
-    def __init__(self, node: ClientNode, equipment: Equipment) -> None:
+    def __init__(self, node: ClientNode, equipment: Equipment, name: str | None = None) -> None:
         self.node = node
         self.equipment = equipment
-        self.name = person_of(node.name)
+        self.name = name or person_of(node.name)
         self.key = cast().people[self.name]
         self.rng: random.Random = Seeded(f"{node.env.plan.seed}/{self.name}")
         self.is_in_a_hurry = False  # after the rough time: what was begun is brought to its end
@@ -42,7 +42,7 @@ class Person:
         while True:
             await asyncio.sleep(self.rng.uniform(0.3, 3.0))
             try:
-                if await self._is_logged_in():
+                if await self.is_ready():
                     await self.look_and_act()
             except NodeDown:
                 continue  # the screen is dark
@@ -57,7 +57,8 @@ class Person:
         """The program in front of this person. Raises NodeDown."""
         return self.node.running()
 
-    async def _is_logged_in(self) -> bool:
+    async def is_ready(self) -> bool:
+        """Whether this person may act: is logged in. May raise NodeDown."""
         login = self.client().login
         if login and self.node.wall_ms() < login.expires_ms:
             return True

@@ -20,7 +20,8 @@ class Plan:
     """One run. Times in s, but where the name says ms.
 
     `faults`: how many strike at random; `aimed`: the share of commits at which one is aimed; `fsync`: least
-    and most; `is_tight`: with limits so small that windows, rekeying and forgetting all occur.
+    and most; `is_tight`: with limits so small that windows, rekeying and forgetting all occur;
+    `heightened`: from when until when headquarters wants a second person for each issue.
     """
 
     seed: int
@@ -37,11 +38,17 @@ class Plan:
     orders: int
     is_hostile: bool
     is_tight: bool
+    heightened: tuple[float, float]
 
     @property
     def plants(self) -> tuple[str, ...]:
         """All plants."""
         return self.direct + self.relayed
+
+    @property
+    def is_heightened(self) -> bool:
+        """Whether there is a time for second persons at all."""
+        return self.heightened[0] < self.heightened[1]
 
     @property
     def links(self) -> tuple[tuple[str, str], ...]:
@@ -78,7 +85,13 @@ def plan(seed: int) -> Plan:
         orders=rng.randint(3, 6),
         is_hostile=rng.random() < 0.4,
         is_tight=rng.random() < 0.3,
+        heightened=_heightened(rng),
     )
+
+
+def _heightened(rng: random.Random) -> tuple[float, float]:
+    start = rng.uniform(-20, 30)
+    return (start, start + rng.uniform(10, 90)) if rng.random() < 0.4 else (0.0, 0.0)
 
 
 def _rules(rng: random.Random) -> Rules:

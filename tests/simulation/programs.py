@@ -13,12 +13,15 @@ from dispatch_client.login import Authenticator
 from dispatch_client.plant import Plant
 from dispatch_server.config import LinkSettings
 from dispatch_server.links.dial import Dial, LinkState
+from dispatch_server.orders.admission import Admission
 from dispatch_server.server import Ports, Server
 from protocol.aio.listener import Listener
 from protocol.aio.node import every
 from protocol.aio.ports import Stream
 from protocol.keys import SigningKey
 from protocol.messages import Sample
+from protocol.record import OrderRecord
+from situational import Posture
 from tests.simulation.cast import CENTER, HQ
 from tests.simulation.environment import Environment
 from tests.simulation.nodes import Node, NodeDown, ProvenStream
@@ -57,6 +60,8 @@ class ServerNode(Node):
             rules=plan.rules,
             telemetry_interval=_SERVER_TELEMETRY,
         )
+        if server._headquarters:
+            _watch_posture(server._headquarters._admission, self.env)
         if server.listener:
             self._serve(server.listener)
         await run_all(server.parts())
@@ -161,6 +166,17 @@ class PlantNode(ClientNode):
         if not self.is_up or not isinstance(self.client, Plant):
             raise NodeDown(self.name)
         return self.client
+
+
+def _watch_posture(admission: Admission, env: Environment) -> None:
+    """Let the plan heighten the posture, and write down under which posture each order was judged."""
+    of_the_nodes = admission._posture
+
+    def posture(record: OrderRecord) -> Posture:
+        env.judged[record.head] = max(of_the_nodes(record), env.posture())
+        return env.judged[record.head]
+
+    vars(admission)["_posture"] = posture
 
 
 async def run_all(parts: Sequence[Coroutine[Any, Any, None]]) -> None:

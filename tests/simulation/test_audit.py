@@ -12,6 +12,7 @@ from tests.protocol.parties import (
     OTHER_DISPATCHER,
     OTHER_OPERATOR,
     OTHER_PLANT,
+    OTHER_SUPERVISOR,
     SUPERVISOR,
     VALID_UNTIL_MS,
     Chain,
@@ -36,9 +37,27 @@ def test_an_order_that_came_to_its_end_by_the_table_is_right(state: State) -> No
     assert _judge(_signed(Chain.at(state))) == []
 
 
+@pytest.mark.parametrize("given", [Input.APPROVE, Input.DECLINE])
+def test_an_order_that_a_second_person_decided_about_is_right(given: Input) -> None:
+    chain = Chain.along(Input.ISSUE, Input.ASK_APPROVAL, given)
+    onward = (Input.ACCEPT, Input.DELIVER, Input.READ_BACK, Input.REISSUE, Input.ASK_APPROVAL, Input.APPROVE)
+    for following in onward if given is Input.APPROVE else ():
+        chain.add(following)
+    assert _judge(_signed(chain)) == []
+
+
 def _confirmed_and(event: Callable[[Chain], VerifiedEvent]) -> list[SignedEvent]:
     chain = Chain.at(State.CONFIRMED)
     return [*_signed(chain), event(chain).signed]
+
+
+def _asked_and(event: Callable[[Chain], VerifiedEvent]) -> list[SignedEvent]:
+    chain = Chain.at(State.AWAITING)
+    return [*_signed(chain), event(chain).signed]
+
+
+def _unasked(given: Input) -> VerifiedEvent:
+    return write(Chain.along(Input.ISSUE).record, given)
 
 
 def _altered(event: SignedEvent) -> SignedEvent:
@@ -72,6 +91,8 @@ def _another_read_back() -> list[SignedEvent]:
 
 _OPERATOR = AUTHORITY.key(OTHER_OPERATOR.certificate.role, "wang", "plant-1")
 _DISPATCHER = AUTHORITY.key(OTHER_DISPATCHER.certificate.role, "li", "desk-1")
+_COLLEAGUE = AUTHORITY.key(OTHER_DISPATCHER.certificate.role, "zheng", "desk-1")
+_BOTH_ROLES = AUTHORITY.key(SUPERVISOR.certificate.role, "li", "desk-1")
 _WRONG = {
     "begun unconfirmed": (_unconfirmed, "begin right after read-back"),
     "begun twice": (_begun_twice, "it was begun twice"),
@@ -100,6 +121,34 @@ _WRONG = {
     "expired within its validity": (
         lambda: _confirmed_and(lambda c: write(c.record, Input.EXPIRE, at_ms=VALID_UNTIL_MS - 1)),
         "expired within its validity",
+    ),
+    "accepted while a second person was asked": (
+        lambda: _asked_and(lambda c: write(c.record, Input.ACCEPT, by=HQ)),
+        "accept right after ask-approval",
+    ),
+    "approved by a dispatcher": (
+        lambda: _asked_and(lambda c: write(c.record, Input.APPROVE, by=_COLLEAGUE)),
+        "signed approve",
+    ),
+    "approved by a supervisor of another desk": (
+        lambda: _asked_and(lambda c: write(c.record, Input.APPROVE, by=OTHER_SUPERVISOR)),
+        "signed approve",
+    ),
+    "approved by its issuer": (
+        lambda: _asked_and(lambda c: write(c.record, Input.APPROVE, by=_BOTH_ROLES)),
+        "who issued it",
+    ),
+    "approved unasked": (
+        lambda: [*_signed(Chain.along(Input.ISSUE)), _unasked(Input.APPROVE).signed],
+        "approve right after issue",
+    ),
+    "approved after its validity": (
+        lambda: _asked_and(lambda c: write(c.record, Input.APPROVE, at_ms=VALID_UNTIL_MS)),
+        "approve after its validity",
+    ),
+    "declined without a reason": (
+        lambda: _asked_and(lambda c: write(c.record, Input.DECLINE, reason=" ")),
+        "declined without a reason",
     ),
     "signed under another authority": (
         lambda: _confirmed_and(_begun_by_a_stranger),

@@ -30,6 +30,7 @@ _OCCURRENCES = (
     "attack: _write_for_another",
     "attack: _begin_early",
     "attack: _issue_without_factors",
+    "attack: _approve_without_factors",
     "attack: _confuse",
 )
 

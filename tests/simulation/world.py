@@ -17,6 +17,7 @@ from tests.simulation.operators import Operator
 from tests.simulation.persons import Person
 from tests.simulation.plan import Plan, plan
 from tests.simulation.programs import ClientNode, DeskNode, PlantNode, ServerNode
+from tests.simulation.supervisors import Supervisor
 from tests.simulation.trace import Trace
 from tests.support.memory_network import MemoryNetwork
 from tests.support.virtual_loop import Seeded, run
@@ -52,6 +53,7 @@ class World:
         self.people: list[Person] = [
             *(Dispatcher(desk, self.equipment, drawn.plants, drawn.orders) for desk in self.desks),
             *(Operator(plant, self.equipment) for plant in self.plants),
+            *(Supervisor(desk, self.equipment) for desk in self.desks if drawn.is_heightened),
         ]
 
     async def live(self) -> None:

@@ -35,6 +35,7 @@ class Conspiracy:
         self.grid = grid
         self.dispatcher = issuer.issue(Role.DISPATCHER, "wang", "desk-1").signing_key
         self.elsewhere = issuer.issue(Role.DISPATCHER, "sun", "desk-2").signing_key
+        self.both_roles = issuer.issue(Role.SUPERVISOR, "wang", "desk-1").signing_key
         self.foreign = issuer.issue(Role.DISPATCHER, "wang", "desk-1", foreign=True).signing_key
         self.operator = issuer.issue(Role.OPERATOR, "li", "plant-a").signing_key
         self.hq = of_node(grid, "hq").signing_key
@@ -155,6 +156,30 @@ def test_headquarters_cannot_make_up_what_a_dispatcher_must_sign(
         conspiracy.superior.deliver(*map(to_plant, [*events, forged]))
     conspiracy.grid.wait_logged("plant-a", "event not taken", why, after=said)
     assert conspiracy.state(order) == right
+
+
+@pytest.mark.parametrize(
+    ("given", "forger", "why"),
+    [
+        (Input.ACCEPT, "hq", "'accept' is not possible in state 'awaiting-approval'"),
+        (Input.APPROVE, "hq", "needs the supervisor of this order, not 'hq'"),
+        (Input.APPROVE, "dispatcher", "needs the supervisor of this order, not 'wang'"),
+        (Input.APPROVE, "both_roles", "'wang' issued it: 'approve' needs another person"),
+    ],
+)
+def test_headquarters_that_asked_for_a_second_person_cannot_go_on_without_one(
+    conspiracy: Conspiracy, given: Input, forger: str, why: str
+) -> None:
+    order = f"skipped-{given.value}-{forger.replace('_', '-')}"
+    events = conspiracy.accepted(order)[:2]
+    events.append(conspiracy.next(events, Input.ASK_APPROVAL, conspiracy.hq))
+    details = {} if given is Input.ACCEPT else {"challenge": os.urandom(16), "reason": ""}
+    forged = conspiracy.next(events, given, getattr(conspiracy, forger), **details)
+    said = len(conspiracy.grid.logged("plant-a"))
+    with conspiracy.superior.session():
+        conspiracy.superior.deliver(*map(to_plant, [*events, forged]))
+    conspiracy.grid.wait_logged("plant-a", "event not taken", why, after=said)
+    assert conspiracy.state(order) == "awaiting-approval"
 
 
 def test_an_order_for_another_plant_is_not_taken(conspiracy: Conspiracy) -> None:

@@ -11,6 +11,7 @@ from tests.dispatch_server.identity.support import DIGEST_X, DIGEST_Y, unhurried
 
 LOGIN = Binding("alice", "desk", Purpose.LOGIN, None, DIGEST_X)
 ISSUE = Binding("alice", "desk", Purpose.ISSUE, b"s" * 16, DIGEST_X)
+APPROVE = Binding("alice", "desk", Purpose.APPROVE, None, DIGEST_X)
 
 
 def table(per_node: int = 3, in_all: int = 5) -> ChallengeTable:
@@ -92,6 +93,8 @@ def test_an_id_that_is_waiting_already_or_malformed_is_refused(challenge_id: byt
     "binding",
     [
         replace(LOGIN, session=b"s" * 16),
+        replace(APPROVE, session=b"s" * 16),
+        replace(APPROVE, session=b""),
         replace(ISSUE, session=None),
         replace(ISSUE, session=b"s" * 15),
         replace(ISSUE, digest=DIGEST_X[:31]),
@@ -110,7 +113,9 @@ def test_a_malformed_binding_is_refused(binding: Binding) -> None:
         binding.require_well_formed()
 
 
-@pytest.mark.parametrize("binding", [LOGIN, ISSUE, replace(LOGIN, person="a"), replace(LOGIN, person="7-b")])
+@pytest.mark.parametrize(
+    "binding", [LOGIN, ISSUE, APPROVE, replace(LOGIN, person="a"), replace(LOGIN, person="7-b")]
+)
 def test_a_proper_binding_is_well_formed(binding: Binding) -> None:
     binding.require_well_formed()
 
@@ -121,6 +126,7 @@ def test_a_proper_binding_is_well_formed(binding: Binding) -> None:
         replace(ISSUE, person="bob"),
         replace(ISSUE, node="plant"),
         replace(ISSUE, purpose=Purpose.LOGIN),
+        replace(ISSUE, purpose=Purpose.APPROVE),
         replace(ISSUE, session=b"t" * 16),
         replace(ISSUE, session=None),
         replace(ISSUE, digest=DIGEST_Y),

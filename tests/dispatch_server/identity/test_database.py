@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatch_server.identity.database import Database
+from dispatch_server.identity.database import SCHEMA_VERSION, Database
 from dispatch_server.identity.errors import FileExposed, StoreRefused
 
 
@@ -57,6 +57,36 @@ def test_a_database_of_another_kind_is_refused_and_its_contents_left_alone(
     with pytest.raises(StoreRefused, match=reason):
         Database(path)
     assert path.read_bytes()[100:] == before[100:]
+
+
+_GRANTS_1 = """CREATE TABLE grants (
+    challenge_id BLOB PRIMARY KEY, person TEXT NOT NULL REFERENCES persons,
+    session BLOB NOT NULL REFERENCES sessions, node TEXT NOT NULL, digest BLOB NOT NULL,
+    expires_ms INTEGER NOT NULL, used_by BLOB) STRICT"""
+_ALICE = "INSERT INTO persons (person, role, display_name, password) VALUES ('alice', 'dispatcher', 'A', '$')"
+_HERS = "INSERT INTO sessions VALUES (zeroblob(16), 'alice', 'desk', 1, 2, NULL, 0, 1)"
+_USED = "INSERT INTO grants VALUES (?, 'alice', zeroblob(16), 'desk', zeroblob(32), 9, zeroblob(32))"
+
+
+def test_a_store_of_the_first_schema_keeps_its_grants_and_learns_approvals(tmp_path: Path) -> None:
+    path = tmp_path / "identity.db"
+    old = Database(path)
+    with old.writing() as sql:
+        for statement in ("DROP TABLE grants", _GRANTS_1, _ALICE, _HERS, "PRAGMA user_version = 1"):
+            sql.execute(statement)
+        sql.execute(_USED, (b"c" * 16,))
+    old.close()
+    database = Database(path)
+    with database.writing() as sql:
+        sql.execute("INSERT INTO grants VALUES (zeroblob(16), 'alice', NULL, 'desk', zeroblob(32), 9, NULL)")
+    with database.reading() as sql:
+        rows = sql.execute("SELECT challenge_id, session, used_by FROM grants ORDER BY expires_ms, session")
+        assert rows.fetchall() == [(bytes(16), None, None), (b"c" * 16, bytes(16), bytes(32))]
+        assert sql.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        tables = sql.execute("SELECT name FROM sqlite_schema WHERE name LIKE 'grants%'").fetchall()
+    assert tables == [("grants",)]
+    database.close()
+    Database(path).close()
 
 
 def test_a_block_that_fails_leaves_nothing_behind_and_the_next_one_works() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from typing_extensions import override
 
@@ -8,7 +10,7 @@ from dispatch_server.identity.factors import FactorAttempt, FactorRegistry
 from dispatch_server.identity.lockout import LockoutState
 from dispatch_server.identity.passwords import Argon2Parameters, is_hashed_with, verify_password
 from dispatch_server.identity.policy import DEFAULT_POLICY
-from dispatch_server.identity.proofs import Examiner, Proof
+from dispatch_server.identity.proofs import Examiner, GrantIssued, Proof
 from dispatch_server.identity.totp import TotpFactor
 from tests.dispatch_server.identity.key_factor import Key, KeyFactor
 from tests.dispatch_server.identity.support import (
@@ -23,6 +25,7 @@ from tests.dispatch_server.identity.support import (
 
 ID = b"c" * 16
 LOGIN = Binding("alice", NODE, Purpose.LOGIN, None, DIGEST_X)
+APPROVE = Binding("alice", NODE, Purpose.APPROVE, None, DIGEST_X)
 STRANGER = Binding("mallory", NODE, Purpose.LOGIN, None, DIGEST_X)
 
 
@@ -224,6 +227,37 @@ def test_at_login_every_kind_is_offered_to_everybody_and_for_an_issue_only_what_
     assert desk.prove(issue, PASSWORD, device.answer(b""), kind="key") == (
         "factor 'key': was not offered for this challenge",
     )
+
+
+def test_who_steps_up_without_a_session_is_offered_what_a_stranger_is_offered(desk: Desk) -> None:
+    stranger = replace(APPROVE, person="mallory")
+    offers = [desk.examiner.offer(ID, binding, desk.world.clock.ms) for binding in (APPROVE, stranger)]
+    assert [set(offer.factors) for offer in offers] == [{"totp", "key"}] * 2
+    assert desk.prove(stranger, PASSWORD, b"000000")[0] == "no such person"
+
+
+@pytest.mark.parametrize("wrong", ["password", "code", "elsewhere", "disabled", "locked"])
+def test_an_approval_is_judged_counted_and_locked_like_a_login(desk: Desk, wrong: str) -> None:
+    code = desk.world.code("alice")
+    if wrong == "disabled":
+        desk.world.admin.disable("alice")
+    if wrong == "locked":
+        desk.world.store.charge("alice", lambda state: LockoutState(5, desk.world.clock.ms + 1))
+    desk.may_use = wrong != "elsewhere"
+    password = WRONG if wrong == "password" else PASSWORD
+    reasons = desk.prove(APPROVE, password, b"no code" if wrong == "code" else code)
+    assert len(reasons) == 1
+    assert (len(desk.passwords), desk.totp.judged) == (1, 1)
+    assert desk.failures() == {"elsewhere": 0, "locked": 5}.get(wrong, 1)
+
+
+def test_an_approval_opens_no_session(desk: Desk) -> None:
+    now_ms = desk.world.clock.ms
+    data = desk.examiner.offer(ID, APPROVE, now_ms).factors
+    proof = Proof(PASSWORD, "totp", desk.world.code("alice"))
+    granted = desk.examiner.examine(Challenge(ID, APPROVE, data, 60.0), proof, now_ms)
+    assert granted == GrantIssued(ID, "alice", None, DIGEST_X, now_ms + DEFAULT_POLICY.grant_ms)
+    assert desk.world.store.sessions_since(0, 0) == []
 
 
 def test_a_factor_that_signs_is_bound_to_its_challenge_and_keeps_its_counter(desk: Desk) -> None:

@@ -110,6 +110,7 @@ async def test_an_answer_from_another_node_is_refused(world: World) -> None:
         ("Alice!", Purpose.LOGIN, None, DIGEST_X),
         ("alice", Purpose.LOGIN, b"s" * 16, DIGEST_X),
         ("alice", Purpose.LOGIN, None, b"short"),
+        ("alice", Purpose.APPROVE, b"s" * 16, DIGEST_X),
         ("alice", Purpose.ISSUE, None, DIGEST_X),
         ("alice", Purpose.ISSUE, b"s" * 16, DIGEST_X),
     ],
@@ -165,6 +166,88 @@ async def test_a_login_gives_no_grant(world: World) -> None:
     assert isinstance(opened, SessionOpened)
     with pytest.raises(GrantRefused, match="no such grant"):
         await world.service.use_grant(issued.id, "alice", NODE, DIGEST_X, EVENT_1)
+
+
+async def approve(
+    world: World, *, node: str = NODE, password: str = PASSWORD, digest: bytes = DIGEST_X
+) -> GrantIssued:
+    issued = await world.service.begin(node, "bob", Purpose.APPROVE, None, digest)
+    granted = await world.service.prove(node, issued.id, password, "totp", world.fresh_code("bob"))
+    assert isinstance(granted, GrantIssued)
+    return granted
+
+
+async def test_a_second_person_steps_up_to_a_node_and_its_own_session_goes_on(world: World) -> None:
+    opened = await world.login("alice")
+    granted = await approve(world)
+    assert (granted.person, granted.session_id) == ("bob", None)
+    for _ in range(2):
+        await world.service.use_grant(
+            granted.challenge_id, "bob", NODE, DIGEST_X, EVENT_1, purpose=Purpose.APPROVE
+        )
+    world.service.check_session(opened.session_id, "alice", NODE, world.clock.ms)
+    assert [record.purpose for record in world.audit[-4:]] == ["approve"] * 4
+
+
+@pytest.mark.parametrize(
+    ("person", "node", "digest", "event", "purpose"),
+    [
+        ("alice", NODE, DIGEST_X, EVENT_1, Purpose.APPROVE),
+        ("bob", "plant-7", DIGEST_X, EVENT_1, Purpose.APPROVE),
+        ("bob", NODE, DIGEST_Y, EVENT_1, Purpose.APPROVE),
+        ("bob", NODE, DIGEST_X, EVENT_2, Purpose.APPROVE),
+        ("bob", NODE, DIGEST_X, EVENT_1, Purpose.ISSUE),
+    ],
+)
+async def test_a_proof_to_approve_serves_nothing_else(
+    world: World, person: str, node: str, digest: bytes, event: bytes, purpose: Purpose
+) -> None:
+    challenge = (await approve(world)).challenge_id
+    if event == EVENT_2:
+        await world.service.use_grant(challenge, "bob", NODE, DIGEST_X, EVENT_1, purpose=Purpose.APPROVE)
+    with pytest.raises(GrantRefused):
+        await world.service.use_grant(challenge, person, node, digest, event, purpose=purpose)
+
+
+async def test_a_proof_to_approve_is_over_after_two_minutes(world: World) -> None:
+    challenge = (await approve(world)).challenge_id
+    world.clock.advance(120)
+    with pytest.raises(GrantRefused, match="expired"):
+        await world.service.use_grant(challenge, "bob", NODE, DIGEST_X, EVENT_1, purpose=Purpose.APPROVE)
+
+
+async def test_a_challenge_to_approve_is_used_up_by_its_first_answer(world: World) -> None:
+    issued = await world.service.begin(NODE, "bob", Purpose.APPROVE, None, DIGEST_X)
+    for password in ("wrong password", PASSWORD):
+        with pytest.raises(AuthenticationRefused):
+            await world.service.prove(NODE, issued.id, password, "totp", world.fresh_code("bob"))
+    assert world.last_reasons() == ("no such challenge is waiting: unknown, used or expired",)
+
+
+async def test_guesses_at_approving_lock_the_person_and_throttle_the_node_as_everywhere(
+    world: World,
+) -> None:
+    for _ in range(5):
+        with pytest.raises(AuthenticationRefused):
+            await approve(world, password="wrong password")
+    with pytest.raises(AuthenticationRefused):
+        await approve(world)
+    assert "person locked" in world.last_reasons()[0]
+    for _ in range(10):
+        await refused_login(world, person="mallory")
+    with pytest.raises(AuthenticationRefused) as caught:
+        await world.service.begin(NODE, "bob", Purpose.APPROVE, None, DIGEST_X)
+    assert caught.value.retry_after_s
+
+
+async def test_who_may_not_act_on_a_node_approves_nothing_there() -> None:
+    world = World(may_use=lambda person, node: (person, node) != ("bob", NODE))
+    world.add("bob")
+    with pytest.raises(AuthenticationRefused):
+        await approve(world)
+    assert world.last_reasons() == ("person may not act on this node",)
+    await approve(world, node="desk-2")
+    world.store.close()
 
 
 async def test_a_second_event_never_gets_a_used_grant(world: World) -> None:
@@ -240,9 +323,10 @@ async def test_argon2_and_sqlite_never_run_on_the_loop(
         return original(begin)
 
     monkeypatch.setattr(world.store._db, "_transaction", watched)
-    granted = await world.grant(await world.login("alice"))
+    opened = await world.login("alice")
+    granted = await world.grant(opened)
     await world.service.use_grant(granted.challenge_id, "alice", NODE, DIGEST_X, EVENT_1)
-    await world.service.logout(granted.session_id, "alice", NODE)
+    await world.service.logout(opened.session_id, "alice", NODE)
     assert threads
     assert threading.get_ident() not in threads
     world.store.close()

@@ -34,3 +34,17 @@ def test_sessions_that_are_long_over_are_forgotten() -> None:
     assert len(cache) == 1
     with pytest.raises(SessionRefused):
         cache.get(SESSION.id)
+
+
+def test_a_node_is_in_use_while_a_session_on_it_is_open() -> None:
+    cache = SessionCache()
+    rows = [
+        SESSION,
+        replace(SESSION, id=b"t" * 16, change=2),
+        replace(SESSION, id=b"u" * 16, node="desk-2", change=3, ended_ms=5),
+        replace(SESSION, id=b"v" * 16, node="desk-3", change=4, expires_ms=100),
+    ]
+    cache.apply(rows, forget_before_ms=0)
+    assert cache.nodes(50) == {"desk", "desk-3"}
+    assert cache.nodes(8_999) == {"desk"}
+    assert cache.nodes(9_000) == set()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatch_server.identity.challenges import Purpose
 from dispatch_server.identity.errors import (
     GrantRefused,
     PersonExists,
@@ -28,6 +29,7 @@ from tests.dispatch_server.identity.support import (
 
 SESSION = Session(b"s" * 16, "alice", "desk", NOW_MS, NOW_MS + 100_000)
 GRANT = Grant(b"c" * 16, "alice", SESSION.id, "desk", DIGEST_X, NOW_MS + 1_000)
+APPROVAL = Grant(b"a" * 16, "alice", None, "desk", DIGEST_X, NOW_MS + 1_000)
 
 
 def open_store(path: Path, key: bytes = KEY) -> IdentityStore:
@@ -301,6 +303,79 @@ def test_an_unused_grant_dies_with_its_session(store: IdentityStore) -> None:
     store.disable("alice", NOW_MS)
     with pytest.raises(GrantRefused, match="revoked"):
         store.use_grant(GRANT.challenge_id, "alice", "desk", DIGEST_X, EVENT_1, now_ms=NOW_MS)
+
+
+def with_approval(store: IdentityStore) -> None:
+    store.issue_grant(proved(store), APPROVAL, NOW_MS)
+
+
+def use_approval(store: IdentityStore, event: bytes = EVENT_1, now_ms: int = NOW_MS) -> None:
+    purpose = Purpose.APPROVE
+    store.use_grant(b"a" * 16, "alice", "desk", DIGEST_X, event, now_ms=now_ms, purpose=purpose)
+
+
+def test_an_approval_needs_no_session_and_serves_one_event(store: IdentityStore) -> None:
+    with_approval(store)
+    use_approval(store)
+    use_approval(store, now_ms=NOW_MS + 10**9)
+    with pytest.raises(GrantRefused, match="another event"):
+        use_approval(store, EVENT_2)
+    assert store.sessions_since(0, NOW_MS) == []
+
+
+def test_an_approval_that_nobody_used_in_time_is_over(store: IdentityStore) -> None:
+    with_approval(store)
+    with pytest.raises(GrantRefused, match="expired"):
+        use_approval(store, now_ms=APPROVAL.expires_ms)
+    use_approval(store, now_ms=APPROVAL.expires_ms - 1)
+
+
+def test_an_approval_does_not_issue_and_an_issue_does_not_approve(store: IdentityStore) -> None:
+    with_grant(store)
+    store.issue_grant(proved(store, b"state 2"), APPROVAL, NOW_MS)
+    with pytest.raises(GrantRefused, match="another purpose"):
+        store.use_grant(APPROVAL.challenge_id, "alice", "desk", DIGEST_X, EVENT_1, now_ms=NOW_MS)
+    with pytest.raises(GrantRefused, match="another purpose"):
+        store.use_grant(
+            *(GRANT.challenge_id, "alice", "desk", DIGEST_X, EVENT_1), now_ms=NOW_MS, purpose=Purpose.APPROVE
+        )
+    use_approval(store)
+    store.use_grant(GRANT.challenge_id, "alice", "desk", DIGEST_X, EVENT_2, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("change", ["disable", "set_password", "set_enrolment"])
+def test_an_unused_approval_dies_with_the_credentials_that_proved_it(
+    store: IdentityStore, change: str
+) -> None:
+    with_approval(store)
+    store.add_person("bob", "supervisor", "Bob", "$phc", {"totp": b"state 0"})
+    bobs = replace(APPROVAL, challenge_id=b"b" * 16, person="bob")
+    store.issue_grant(Proved(account(store, "bob"), "totp", b"1", None), bobs, NOW_MS)
+    if change == "disable":
+        store.disable("alice", NOW_MS)
+        store.enable("alice")
+    elif change == "set_password":
+        store.set_password("alice", "$new", NOW_MS)
+    else:
+        store.set_enrolment("alice", "totp", b"new", NOW_MS)
+    with pytest.raises(GrantRefused, match="expired"):
+        use_approval(store)
+    purpose = Purpose.APPROVE
+    store.use_grant(b"b" * 16, "bob", "desk", DIGEST_X, EVENT_2, now_ms=NOW_MS, purpose=purpose)
+
+
+def test_an_approval_by_a_factor_state_that_is_over_is_not_stored(store: IdentityStore) -> None:
+    stale = proved(store)
+    with_approval(store)
+    with pytest.raises(ProofOutdated, match="factor was used"):
+        store.issue_grant(stale, replace(APPROVAL, challenge_id=b"d" * 16), NOW_MS)
+
+
+def test_logging_out_leaves_the_approval_of_a_second_person_alone(store: IdentityStore) -> None:
+    store.open_session(proved(store, b"state 2"), SESSION)
+    with_approval(store)
+    store.end_session(SESSION.id, "alice", "desk", NOW_MS)
+    use_approval(store)
 
 
 def test_a_grant_used_by_two_threads_at_once_has_one_owner(store: IdentityStore) -> None:

@@ -18,7 +18,7 @@ from protocol.orders import Issue
 from protocol.record import OrderRecord
 from situational import Posture
 from tests.dispatch_server.orders.support import FAR_OPERATOR, FAR_PLANT, RULES, SESSION
-from tests.protocol.parties import CENTER, CONTENT, DESK, DISPATCHER, HQ, OPERATOR, PLANT, TRUST
+from tests.protocol.parties import CENTER, CONTENT, DESK, DISPATCHER, HQ, OPERATOR, PLANT, SUPERVISOR, TRUST
 from tests.support.pki import NOW_MS
 from tests.support.stations import Clock, Node
 
@@ -36,7 +36,7 @@ class Willing:
         """Nothing is objected to."""
 
 
-_TURNS = frozenset({Input.REISSUE, Input.CANCEL, Input.RECALL, Input.REFUSE, Input.FAIL})
+_TURNS = frozenset({Input.DECLINE, Input.REISSUE, Input.CANCEL, Input.RECALL, Input.REFUSE, Input.FAIL})
 
 
 def _choice(record: OrderRecord | None, signer: Signer, *, turns: bool) -> Input | None:
@@ -80,6 +80,7 @@ class Grid:
         self.loop = asyncio.new_event_loop()
         plant, operator = (FAR_PLANT, FAR_OPERATOR) if far else (PLANT, OPERATOR)
         self.plant_name = plant.certificate.name
+        self.posture = Posture.NORMAL
         self._superior = "center-1" if far else "hq"
         keys = [HQ, DESK, plant, *([CENTER] if far else [])]
         self._makers: dict[str, Callable[[Node], Policy]] = {
@@ -106,7 +107,7 @@ class Grid:
             {self.plant_name: route},
             Willing(),
             RULES,
-            posture_of=lambda _nodes: Posture.NORMAL,
+            posture_of=lambda _nodes: self.posture,
             heard=lambda _plant: None,
         )
 
@@ -166,6 +167,13 @@ class Grid:
                 self.run(self.desk.settle(order, "inspected", 0))
             case _:
                 return
+
+    def supervisor(self, order: str, *, turns: bool) -> None:
+        """The second person decides what waits for it at the desk. Raises OrderRefused."""
+        record = self.run(self.desk.station.find(order))
+        if record and (given := _choice(record, Signer.SUPERVISOR, turns=turns)):
+            verified = self.desk.decision(record, given, SUPERVISOR, bytes(16), "looked at")
+            self.run(self.desk.propose(verified, record, 0))
 
     def operator(self, order: str, *, turns: bool) -> None:
         """The operator does something that the plant believes to be possible. Raises OrderRefused."""

@@ -124,16 +124,22 @@ async def test_the_posture_of_a_node_that_takes_no_part_holds_nothing(office: Of
     assert office.order().state is State.ACCEPTED
 
 
-async def test_a_restricted_posture_lets_the_listed_types_pass(office: Office) -> None:
+async def test_a_restricted_posture_lets_the_listed_types_pass_to_a_second_person(office: Office) -> None:
     office.postures["plant-1"] = Posture.RESTRICTED
     await issue(office, drafted("o-1"))
     await issue(office, drafted("o-2", kind=OrderType.OUTAGE_NOTICE))
     assert "restricted" in why(office.order("o-1"))
-    assert office.order("o-2").state is State.ACCEPTED
+    assert office.order("o-2").state is State.AWAITING
 
 
 async def test_equipment_is_locked_by_an_order_that_is_issued(office: Office) -> None:
     await office.at(State.EXECUTING)
+    await issue(office, drafted("o-2"))
+    assert "under order o-1" in why(office.order("o-2"))
+
+
+async def test_equipment_is_locked_by_an_order_that_waits_for_a_second_person(office: Office) -> None:
+    await office.at(State.AWAITING)
     await issue(office, drafted("o-2"))
     assert "under order o-1" in why(office.order("o-2"))
 

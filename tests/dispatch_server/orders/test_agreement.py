@@ -4,7 +4,7 @@ People act, items are carried in any legal order and again, processes end and be
 """
 
 from contextlib import suppress
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import hypothesis.strategies as st
 import pytest
@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from typing_extensions import override
 
 from protocol.errors import OrderRefused
-from protocol.lifecycle import Input, State
+from protocol.lifecycle import SECOND_PERSON, Input, State
+from situational import Posture
 from tests.dispatch_server.orders.grid import Grid
 from tests.dispatch_server.orders.support import RULES
 
@@ -21,6 +22,7 @@ ORDERS = ("o-1", "o-2")
 _OPEN_QUESTIONS = {State.UNKNOWN, State.UNKNOWN_EXECUTING, State.RECALLING}
 _DONE = st.sampled_from([0, 1, 2, 3, 3, 3, 3, 4, 4])  # 3 steps: confirmed; 4: begun
 _ORDER = st.sampled_from(["o-1", "o-1", "o-1", "o-2"])
+_ANSWERS = SECOND_PERSON | {Input.CANCEL, Input.EXPIRE}
 _SELDOM = st.sampled_from([False, False, False, True])
 _SKEWS_S = st.sampled_from(
     [(0, 0, 0, 0), (0, 20, -10, 0), (-10, 10, 10, 5), (0, 0, 400, 0), (0, 0, -400, 0), (400, 0, 0, 0)]
@@ -36,15 +38,19 @@ class Agreement(RuleBasedStateMachine):
         super().__init__()
         self.grid: Grid | None = None
 
-    @initialize(skews=_SKEWS_S, done=_DONE, race=st.booleans())
-    def begin(self, skews: tuple[int, ...], done: int, race: bool) -> None:
-        """`done`: how far the first order has come when the trouble begins; in a `race` both sides act."""
+    @initialize(skews=_SKEWS_S, done=_DONE, race=st.booleans(), careful=st.booleans())
+    def begin(self, skews: tuple[int, ...], done: int, race: bool, careful: bool) -> None:
+        """`done`: how far the first order has come when the trouble begins; in a `race` both sides act; a
+        `careful` headquarters makes each issue wait for a second person."""
         self.grid = Grid(far=self.far, skews=skews)
+        self.grid.posture = Posture.HEIGHTENED if careful else Posture.NORMAL
         for order in ORDERS:
             self.grid.draft(order)
         self.grid.settle()
         for step in range(done):
             self._act(ORDERS[0], by_operator=bool(step % 2), turns=False)
+            self.grid.settle()
+            self.grid.supervisor(ORDERS[0], turns=False)
             self.grid.settle()
         if race:
             self._act(ORDERS[0], by_operator=False, turns=True)
@@ -61,6 +67,13 @@ class Agreement(RuleBasedStateMachine):
         return self.grid
 
     # --- people ---
+
+    @rule(order=_ORDER, turns=_SELDOM, arrives=st.booleans())
+    def the_second_person_decides(self, order: str, turns: bool, arrives: bool) -> None:
+        with suppress(OrderRefused):
+            self._grid.supervisor(order, turns=turns)
+        if arrives:
+            self.everything_arrives()
 
     @rule(order=_ORDER, by_operator=st.booleans(), turns=st.booleans(), arrives=st.booleans())
     def somebody_acts(self, order: str, by_operator: bool, turns: bool, arrives: bool) -> None:
@@ -90,6 +103,10 @@ class Agreement(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         for place in self._grid.places.values():
             place.node.clock.advance(seconds)
+
+    @rule(posture=st.sampled_from([Posture.NORMAL, Posture.HEIGHTENED]))
+    def the_posture_changes(self, posture: Posture) -> None:
+        self._grid.posture = posture
 
     @rule(which=st.integers(0, 3))
     def a_process_begins_anew(self, which: int) -> None:
@@ -141,6 +158,16 @@ class Agreement(RuleBasedStateMachine):
                 record = self._grid.record(name, order)
                 begun = [e.event for e in record.events if e.event.input is Input.BEGIN] if record else []
                 assert all(record and event.at_ms < record.content.valid_until_ms for event in begun)
+
+    @precondition(lambda self: self.grid)
+    @invariant()
+    def nothing_is_accepted_while_a_second_person_is_asked(self) -> None:
+        for name in self._grid.places:
+            for order in ORDERS:
+                chain = self._grid.chain(name, order)
+                for before, given in pairwise(chain):
+                    assert before is not Input.ASK_APPROVAL or given in _ANSWERS
+                    assert given not in SECOND_PERSON or before is Input.ASK_APPROVAL
 
     @precondition(lambda self: self.grid)
     @invariant()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dispatch_server.orders.checks import Rules, Surroundings, objection
+from dispatch_server.orders.checks import Rules, Surroundings, needs_second_person, objection
 from protocol.lifecycle import Input, State
 from protocol.orders import OrderType, Step
 from protocol.record import OrderRecord, apply
@@ -79,6 +79,13 @@ def test_only_the_listed_types_pass_a_restricted_posture(kind: OrderType) -> Non
 @pytest.mark.parametrize("posture", [Posture.NORMAL, Posture.HEIGHTENED])
 def test_a_milder_posture_stops_no_order(posture: Posture) -> None:
     assert objection(ISSUED, RULES, replace(CALM, posture=posture)) is None
+
+
+@pytest.mark.parametrize("posture", Posture)
+def test_every_posture_but_the_normal_one_asks_for_a_second_person_once(posture: Posture) -> None:
+    assert needs_second_person(ISSUED, posture) == (posture is not Posture.NORMAL)
+    approved = Chain.along(Input.ISSUE, Input.ASK_APPROVAL, Input.APPROVE)
+    assert not needs_second_person(approved.record, posture)
 
 
 def test_equipment_under_another_order_is_objected_to_with_device_and_order() -> None:

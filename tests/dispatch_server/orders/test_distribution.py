@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from protocol.items import AnswerItem
-from protocol.lifecycle import CUSTODY, SIGNERS, TRANSITIONS, Custody, Input, Signer, State
+from protocol.lifecycle import CUSTODY, SIGNERS, TRANSITIONS, TWO_FACTOR, Custody, Input, Signer, State
 from situational import Posture
 from tests.dispatch_server.orders.support import FarChain, Office
 from tests.protocol.parties import VALID_UNTIL_MS, Chain
@@ -21,6 +21,10 @@ DESK_ONLY = frozenset(
         (State.DRAFTED, Input.EXPIRE),
         (State.ISSUED, Input.CANCEL),
         (State.ISSUED, Input.EXPIRE),
+        (State.AWAITING, Input.APPROVE),
+        (State.AWAITING, Input.DECLINE),
+        (State.AWAITING, Input.CANCEL),
+        (State.AWAITING, Input.EXPIRE),
         (State.ACCEPTED, Input.NO_ANSWER),
         (State.DELIVERED, Input.NO_ANSWER),
         (State.CONFIRMED, Input.BEGIN),
@@ -76,6 +80,7 @@ BOTH = frozenset(
 OF_HEADQUARTERS_ALONE = {  # never the first event of a decision; their own tests are below
     (State.ISSUED, Input.ACCEPT),
     (State.ISSUED, Input.REJECT),
+    (State.ISSUED, Input.ASK_APPROVAL),
     (State.COMPLETED, Input.CLOSE),
 }
 FIRST = {(None, Input.DRAFT), (State.DRAFTED, Input.ISSUE)}
@@ -88,7 +93,7 @@ async def happen(office: Office, chain: Chain, given: Input) -> Decision:
     if expires_there or Signer.HEADQUARTERS not in SIGNERS[given]:
         details: dict[str, Any] = {"reason": "again"} if given is Input.RECALL else {}
         event = chain.event(given, **details)
-        if given is Input.REISSUE:
+        if given in TWO_FACTOR:
             office.people.grant(event)
         at_plant = bool(SIGNERS[given] & {Signer.OPERATOR, Signer.PLANT})
         return await office.say("plant-1" if at_plant else "desk-1", up(event))
@@ -120,7 +125,9 @@ async def test_an_event_goes_to_whom_it_concerns(office: Office, state: State, g
     decision = await happen(office, chain, given)
     assert decision.recorded[0] is given
     assert decision.events("desk-1")[0] is given
-    assert (given in decision.events("plant-1")) == ((state, given) in BOTH)
+    # What is approved before the plant ever heard of the order goes there with the rest of the chain.
+    concerns_plant = (state, given) in BOTH or given is Input.APPROVE
+    assert (given in decision.events("plant-1")) == concerns_plant
 
 
 def test_every_transition_is_in_the_table() -> None:
@@ -176,6 +183,18 @@ async def test_a_rejected_reissue_is_told_to_the_plant_that_waits_for_it(office:
     office.postures["plant-1"] = Posture.HELD
     decision = await happen(office, chain, Input.REISSUE)
     assert decision.events("plant-1") == [Input.REISSUE, Input.REJECT]
+
+
+@pytest.mark.parametrize("given", [Input.APPROVE, Input.DECLINE])
+async def test_after_a_reissue_the_plant_hears_of_the_second_person_too(office: Office, given: Input) -> None:
+    chain = await office.at(State.READ_BACK)
+    office.postures["desk-1"] = Posture.HEIGHTENED
+    decision = await happen(office, chain, Input.REISSUE)
+    assert decision.events("plant-1") == [Input.REISSUE, Input.ASK_APPROVAL]
+    decision = await happen(office, Chain(office.order()), given)
+    end = [Input.ACCEPT] if given is Input.APPROVE else []
+    assert decision.events("plant-1") == [given, *end]
+    assert decision.events("desk-1") == [given, *end]
 
 
 async def test_a_completed_order_is_closed_at_once_and_the_plant_hears_of_the_closing(

@@ -136,6 +136,14 @@ def test_what_waits_for_somebody_here_stands_first_and_what_is_over_is_left_out(
     assert [row["order"] for row in inbox(rows, Role.PLANT)] == ["a", "b"]
 
 
+def test_what_waits_for_a_second_person_is_to_be_done_at_the_desk_and_nowhere_else() -> None:
+    rows = [orders.row("a", "accepted"), orders.row("b", "awaiting-approval")]
+    assert [row["order"] for row in inbox(rows, Role.DESK)] == ["b", "a"]
+    assert [row["order"] for row in inbox(rows, Role.PLANT)] == ["a", "b"]
+    assert "a second person: approve or decline" in printed(inbox_table(rows, Role.DESK, Language.EN))
+    assert "待监护人批准" in printed(inbox_table(rows, Role.DESK, Language.ZH))
+
+
 def test_a_failed_order_waits_for_the_dispatcher_who_has_to_settle_it() -> None:
     failed = [_open_row("a", State.FAILED)]
     assert "settle" in printed(inbox_table(failed, Role.DESK, Language.EN))
