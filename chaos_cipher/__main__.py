@@ -26,9 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m chaos_cipher", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, (path, text) in COMMANDS.items():
-        one = commands.add_parser(name, help=text, description=text)
+        one = commands.add_parser(name, help=text)
         if words[:1] == [name]:
             import_module(path).configure(one)
+            one.description = ". ".join(filter(None, (text, one.description)))
     chosen = parser.parse_args(words)
     try:
         return int(import_module(COMMANDS[chosen.command][0]).run(chosen))
