@@ -21,6 +21,7 @@ from protocol.items import (
     AskItem,
     EventItem,
     Item,
+    PostureItem,
     RefusalItem,
     answer_item,
     event_item,
@@ -31,6 +32,8 @@ from protocol.lifecycle import Input
 from protocol.orders import Draft, SignableEvent, VerifiedEvent
 from protocol.record import OrderRecord, apply
 
+POSTURE = "posture of "  # the key of a node's posture in the journal
+_NORMAL = "normal"
 _log = structlog.get_logger("orders")
 
 
@@ -96,8 +99,33 @@ class Client:
                 self._on_refusal(work, item)
             case AskItem():
                 self._on_ask(work, item)
+            case PostureItem():
+                self._on_posture(work, item)
             case AnswerItem():
                 work.note("security", peer, what="an answer that nobody asked for")
+
+    def _on_posture(self, work: Work, item: PostureItem) -> None:
+        """Kept over restarts: whoever issues here must see it before they try."""
+        work.note(
+            "posture",
+            item.node,
+            before=item.before,
+            after=item.posture,
+            why=item.cause,
+            hazard=item.level,
+            person=item.person,
+        )
+        work.batch.meta[POSTURE + item.node] = item.posture.encode()
+
+    @property
+    def postures(self) -> dict[str, str]:
+        """Node -> posture, as headquarters told last; normal ones are left out."""
+        told = {
+            key.removeprefix(POSTURE): value.decode()
+            for key, value in self.station.meta.items()
+            if key.startswith(POSTURE)
+        }
+        return {node: posture for node, posture in sorted(told.items()) if posture != _NORMAL}
 
     def _on_event(self, work: Work, peer: str, item: EventItem) -> None:
         try:

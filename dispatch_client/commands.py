@@ -129,6 +129,7 @@ class Commands:
             "polls": self._listener.polls,
             "refused_links": self._listener.refused,
             "person": login.person if login else None,
+            "postures": self._client.postures,
             "open_orders": sum(record.is_open for record in station.orders.values()),
             "pending": len(station.pending),
             "ledger_entry": station.ledger_head.entry,

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 from protocol.errors import OrderRefused, RefusalCode
 from protocol.lifecycle import State
 from protocol.limits import MAX_CERTIFICATE, MAX_EVENT_BODY
-from protocol.models import Hash, Name, Sig, Text, Wire, decode_as
+from protocol.models import Count, Hash, Name, Sig, Text, Wire, decode_as
 from protocol.orders import GENESIS, OrderId, SignedEvent, order_named_by
 from protocol.record import OrderRecord
 
@@ -65,7 +65,21 @@ class AnswerItem(Wire):
     state: Annotated[State, Field(strict=False)] | None
 
 
-Item = EventItem | RefusalItem | AskItem | AnswerItem
+class PostureItem(Wire):
+    """Headquarters tells a desk how dispatching to (or from) `node` may proceed from now on, and why."""
+
+    kind: Literal["posture"] = "posture"
+    to: Destination
+    node: Name
+    posture: Annotated[str, Field(pattern=r"^[a-z-]{1,32}$")]
+    before: Annotated[str, Field(pattern=r"^[a-z-]{1,32}$")]
+    cause: Annotated[str, Field(pattern=r"^[a-z-]{1,32}$")]
+    level: Annotated[str, Field(pattern=r"^[a-z-]{1,32}$")]
+    person: Name | Literal[""]
+    at_ms: Count
+
+
+Item = EventItem | RefusalItem | AskItem | AnswerItem | PostureItem
 _ITEMS: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
 
 
@@ -96,5 +110,7 @@ def answer_item(plant: str, order: str, record: OrderRecord | None) -> AnswerIte
 
 
 def order_of(item: Item) -> str:
-    """The order that an item is about, unverified; "" when that cannot be read."""
+    """The order that an item is about, unverified; "" when it is about none or that cannot be read."""
+    if isinstance(item, PostureItem):
+        return ""
     return order_named_by(item.body) if isinstance(item, EventItem) else item.order

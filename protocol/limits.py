@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 DEFAULT_PORT = 20880  # P1 §1
 
 # Bytes. A frame of the handshake is small, so a stranger can never make us buffer much.

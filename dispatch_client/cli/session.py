@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from dispatch_client.cli.connect import connect
+from dispatch_client.cli.postures import posture_text_of
 from protocol.keys import Role
 from protocol.terminal.options import ConfigOption, JsonOption, LanguageOption
 from protocol.terminal.orders import heads
@@ -12,7 +13,7 @@ from protocol.terminal.person import secret
 from protocol.terminal.program import command_group
 from protocol.terminal.screen import local_time, tell
 from protocol.terminal.tables import ABNORMAL, cell, pairs, show
-from protocol.texts import LINK_STATES, ROLES, SENTENCES, Language, say
+from protocol.texts import HEADS, LINK_STATES, ROLES, SENTENCES, Language, say
 
 app = command_group()
 
@@ -74,5 +75,9 @@ def _show_status(result: dict[str, Any], language: Language) -> None:
         result["ledger_entry"],
     ]
     keys = ("superior", "person", "open", "pending", "polls", "refused_links", "entry")
+    postures = posture_text_of(result["postures"], language)
     title = f"{say(ROLES[Role(result['role'])], language)} {result['node']}"
-    show(pairs(title, zip(heads(language, *keys), values, strict=True)))
+    rows = [*zip(heads(language, *keys), values, strict=True)]
+    if postures:
+        rows.append((say(HEADS["posture"], language), cell(postures, ABNORMAL)))
+    show(pairs(title, rows))

@@ -10,12 +10,13 @@ from dispatch_server.orders.checks import Rules
 from dispatch_server.orders.observer import Observer
 from protocol.aio.station import Station, Work
 from protocol.compose import follow
-from protocol.errors import OrderRefused
+from protocol.errors import OrderRefused, RefusalCode
 from protocol.items import (
     AnswerItem,
     AskItem,
     EventItem,
     Item,
+    PostureItem,
     RefusalItem,
     event_item,
     order_of,
@@ -32,7 +33,8 @@ _log = structlog.get_logger("orders")
 class Headquarters:
     """The policy of the HQ station. `routes`: plant -> the direct subordinate that leads to it.
 
-    `heard` is told of each plant that gave a sign of life, also from behind a center.
+    `heard` is told of each plant that gave a sign of life, also from behind a center; `on_refused` of each
+    event that was not taken.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class Headquarters:
         *,
         posture_of: Callable[[Iterable[str]], Posture],
         heard: Callable[[str], None],
+        on_refused: Callable[[RefusalCode], None] = lambda _code: None,
     ) -> None:
         self._station = station
         self._routes = routes
         self._heard = heard
+        self._on_refused = on_refused
         self._admission = Admission(station, routes, people, rules, posture_of)
         self._observer = Observer(station, routes, rules, self, heard)
 
@@ -66,7 +70,7 @@ class Headquarters:
                 self._on_event(work, peer, item)
             case AnswerItem():
                 self._observer.on_answer(work, peer, item)
-            case RefusalItem() | AskItem():
+            case RefusalItem() | AskItem() | PostureItem():
                 work.refusals += 1
                 work.note("security", peer, what="item that only a superior sends", item=item.kind)
 
@@ -94,6 +98,7 @@ class Headquarters:
 
     def _refuse(self, work: Work, peer: str, verified: VerifiedEvent, refusal: OrderRefused) -> None:
         event, signer = verified.event, verified.signer
+        self._on_refused(refusal.code)
         _log.warning(
             "event refused", order=event.order, input=event.input, signer=signer.name, why=str(refusal)
         )

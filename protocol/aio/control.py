@@ -38,11 +38,17 @@ class CommandFailed(DispatchError):
 
 
 class ControlServer:
-    """Serves commands by name."""
+    """Serves commands by name. `on_answer(ok)` is told of each command, and whether it was carried out."""
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        handlers: Mapping[str, Handler],
+        on_answer: Callable[[bool], None] = lambda _ok: None,
+    ) -> None:
         self._path = path
         self._handlers = handlers
+        self._on_answer = on_answer
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
 
@@ -70,6 +76,7 @@ class ControlServer:
         try:
             while line := await reader.readline():
                 reply = await self._answer(line)
+                self._on_answer(bool(reply["ok"]))
                 writer.write(json.dumps(reply, ensure_ascii=False).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError):

@@ -35,9 +35,16 @@ def program(config: Path, **answers: Any) -> FakeProgram:
 
 
 def status(role: str = "desk", **more: Any) -> dict[str, Any]:
-    facts = {"node": f"{role}-1", "role": role, "superior": "hq", "connected": True, "polls": 7}
+    facts = {
+        "node": f"{role}-1",
+        "role": role,
+        "superior": "hq",
+        "connected": True,
+        "polls": 7,
+        "postures": {},
+    }
     counts = {"refused_links": 0, "person": "wang", "open_orders": 2, "pending": 1, "ledger_entry": 42}
-    return facts | counts | more
+    return facts | counts | {"postures": {}} | more
 
 
 def taken(order: str = "t-1") -> dict[str, Any]:

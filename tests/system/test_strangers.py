@@ -144,7 +144,7 @@ def as_frame(kind: Kind, body: Wire) -> bytes:
 NOWHERE = LedgerHead(entry=0, hash=bytes(32))
 # What is wrong, with which code it is refused, and the words: they may need a term that would do.
 FIRST_WORDS: Sequence[tuple[str, WireCode, Callable[[Credentials, int], bytes]]] = (
-    ("version 2", WireCode.VERSION, lambda hq, term: hello(hq, "plant-a", term, version=2)),
+    ("version 9", WireCode.VERSION, lambda hq, term: hello(hq, "plant-a", term, version=9)),
     ("deployment", WireCode.DEPLOYMENT, lambda hq, term: hello(hq, "plant-a", term, deployment="other")),
     ("another node", WireCode.IDENTITY, lambda hq, term: hello(hq, "plant-b", term)),
     ("another superior", WireCode.IDENTITY, lambda hq, term: hello(hq, "plant-a", term, superior="south")),

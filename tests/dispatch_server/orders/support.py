@@ -87,6 +87,7 @@ class Office:
         self.clock: Clock = self.node.clock
         self.routes = dict(ROUTES if routes is None else routes)
         self._rules = rules
+        self.refusals: list[RefusalCode] = []
         self.policy = self._policy()
 
     def _policy(self) -> Headquarters:
@@ -97,6 +98,7 @@ class Office:
             self._rules,
             posture_of=self._posture_of,
             heard=self.heard.append,
+            on_refused=self.refusals.append,
         )
 
     def restart(self) -> None:

@@ -293,6 +293,7 @@ async def test_nobody_decides_about_an_order_that_does_not_wait(
     chain = await office.at(state)
     decision = await office.say("desk-1", up(decided(office, chain, given)))
     the_refusal(decision, "desk-1", "desk-1", RefusalCode.ILLEGAL)
+    assert office.refusals == [RefusalCode.ILLEGAL]  # counted, once
 
 
 async def test_a_decline_without_a_reason_is_refused(office: Office) -> None:

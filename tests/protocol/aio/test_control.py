@@ -346,3 +346,16 @@ async def test_a_path_that_no_socket_can_have_is_told_to_the_caller(tmp_path: Pa
     code, text = await failure(tmp_path / ("x" * 200), "repeat")
     assert code == "not-running"
     assert "path too long" in text
+
+
+async def test_each_command_is_counted_with_whether_it_was_carried_out(path: Path) -> None:
+    answers: list[bool] = []
+    server = ControlServer(path, Program().table, answers.append)
+    await server.start()
+    try:
+        await ask(path, "repeat", what=1)
+        await failure(path, "fail")
+        await failure(path, "no such command")
+    finally:
+        await server.stop()
+    assert answers == [True, False, False]
