@@ -14,8 +14,11 @@ from typing import Any, TypeVar
 import structlog
 
 from chaos_cipher import KeystreamCache
+from dispatch_server.awareness.guard import GuardSettings
+from dispatch_server.awareness.store import TelemetryStore
 from dispatch_server.commands import Commands
-from dispatch_server.config import LinkSettings, ServerSettings, load_server_settings
+from dispatch_server.config import LinkSettings, ServerSettings, load_server_settings, playbook_of
+from dispatch_server.counters import Counters
 from dispatch_server.identity.audit import AuditRecord
 from dispatch_server.identity.factors import FactorRegistry
 from dispatch_server.identity.passwords import Argon2Parameters
@@ -42,11 +45,15 @@ from protocol.aio.node import (
 )
 from protocol.aio.station import Station
 from protocol.aio.tls import TlsStream, dial
+from protocol.errors import ConfigurationRefused
 from protocol.keys import Role
 from protocol.limits import CLOCK_SKEW_MS, Timers
 from protocol.messages import Sample
 from protocol.settings import resolve
 from protocol.timeline import Timeline
+from situational import Level, SituationalError
+from situational.alarms import BoardSettings, Delays
+from situational.risk import Panel, parse_json, parse_toml
 
 T = TypeVar("T")
 _log = structlog.get_logger("server")
@@ -72,22 +79,31 @@ async def _run(settings: ServerSettings, base: Path) -> None:
         timeline = Timeline(precise_wall_ms)
         station.watch_orders(timeline.on_order)
         await station.grant_term()
-        service = identity_service(store, station)
+        counters = Counters()
+        service = identity_service(store, station, counters)
         await service.refresh()
         server = Server(
             station,
             People(service),
-            _ports(settings, base),
+            _ports(settings, base, service),
             links=settings.links,
             superior=settings.listen.superior if settings.listen else None,
             timers=Timers(settings.timers.poll_interval_ms, settings.timers.hold_ms),
             rules=_rules(settings),
             telemetry_interval=settings.telemetry_interval_s,
+            guard=_guard(settings, base),
+            telemetry=telemetry_store(settings, base),
+            counters=counters,
         )
+        stack.push_async_callback(server.close)
         if server.listener and settings.listen:
             port = await open_door(stack, settings.keys, base, settings.listen, server.listener)
             _log.info("listening", superior=server.listener.superior, port=port)
-        control = ControlServer(resolve(base, settings.control), Commands(server, timeline).table)
+        control = ControlServer(
+            resolve(base, settings.control),
+            Commands(server, timeline).table,
+            lambda ok: counters.add_command(ok=ok),
+        )
         await control.start()
         stack.push_async_callback(control.stop)
         _log.info("started", role=settings.role, term=station.granted_term, links=len(server.links))
@@ -95,7 +111,7 @@ async def _run(settings: ServerSettings, base: Path) -> None:
         _log.info("stopping")
 
 
-def _ports(settings: ServerSettings, base: Path) -> Ports:
+def _ports(settings: ServerSettings, base: Path, service: IdentityService) -> Ports:
     context = node_context(ssl.PROTOCOL_TLS_CLIENT, settings.keys, base)
     reader = HostReader(settings.node)
 
@@ -107,9 +123,52 @@ def _ports(settings: ServerSettings, base: Path) -> Ports:
 
     async def read_host() -> Sample:
         now = asyncio.get_running_loop().time()
-        return await asyncio.to_thread(reader.read, now, wall_ms())
+        sample = await asyncio.to_thread(reader.read, now, wall_ms())
+        # Who works on the nodes is what this server knows; the machine's own users say nothing of that.
+        return sample.model_copy(update={"logged_in_nodes": float(service.nodes_in_use())})
 
-    return Ports(dial=dial_link, random=os.urandom, uniform=random.SystemRandom().random, read_host=read_host)
+    return Ports(
+        dial=dial_link,
+        random=os.urandom,
+        uniform=random.SystemRandom().random,
+        read_host=read_host,
+        utc_offset_s=lambda: float(time.localtime().tm_gmtoff),
+    )
+
+
+def telemetry_store(settings: ServerSettings, base: Path) -> TelemetryStore | None:
+    """Where curves are kept, if anywhere. Raises ConfigurationRefused."""
+    path = settings.telemetry.store
+    return None if path is None else TelemetryStore(resolve(base, path))
+
+
+def _guard(settings: ServerSettings, base: Path) -> GuardSettings:
+    alarms = settings.alarms
+    return GuardSettings(
+        playbook=playbook_of(settings.playbook),
+        alarms=BoardSettings(
+            delays=Delays(int(alarms.on_delay_s * 1000), int(alarms.off_delay_s * 1000)),
+            max_shelf_ms=int(alarms.max_shelf_s * 1000),
+        ),
+        alarm_from=Level[alarms.from_level.upper()],
+        operators=alarms.operators,
+        keep_days=settings.telemetry.keep_days,
+        period_s=settings.telemetry_interval_s,
+        link_down_after_s=settings.orders.lost_after_s,
+        experts=experts(settings, base),
+    )
+
+
+def experts(settings: ServerSettings, base: Path) -> Panel | None:
+    """What the experts said of the risks, if a file is named. Raises ConfigurationRefused."""
+    if settings.risk.experts is None:
+        return None
+    path = resolve(base, settings.risk.experts)
+    parse = parse_json if path.suffix == ".json" else parse_toml
+    try:
+        return parse(path.read_bytes())
+    except (OSError, SituationalError) as error:
+        raise ConfigurationRefused(f"risk.experts: {path}", str(error), "Mend that cell or file") from None
 
 
 def _rules(settings: ServerSettings) -> Rules:
@@ -128,10 +187,14 @@ def open_identity(settings: ServerSettings, base: Path) -> IdentityStore:
     return IdentityStore(resolve(base, settings.identity.store), key, os.urandom)
 
 
-def identity_service(store: IdentityStore, station: Station) -> IdentityService:
-    """Who may log in, with every decision in the ledger."""
+def identity_service(store: IdentityStore, station: Station, counters: Counters) -> IdentityService:
+    """Who may log in, with every decision in the ledger and counted."""
 
     def audit(record: AuditRecord) -> None:
+        if record.action == "prove":
+            counters.add("factor_checks")
+            counters.add("factor_failed", not record.accepted)
+            counters.add("lockouts", any("lock" in reason for reason in record.reasons))
         work = station.work()
         work.note(
             "identity",

@@ -1,10 +1,12 @@
 """What administrators at this machine may ask of the running server, as commands of the control socket."""
 
+import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from dispatch_server.awareness.alarms import ACTIONS
 from dispatch_server.server import Server
 from protocol.aio.control import CommandFailed, Handler
 from protocol.models import Name
@@ -12,6 +14,8 @@ from protocol.orders import OrderId
 from protocol.settings import Settings
 from protocol.timeline import Timeline
 from protocol.views import order_row, order_view
+from situational import Letter, Reason
+from situational.alarms import AlarmError, AlarmKey, ShelfTimeError
 
 
 class ShowArguments(Settings):
@@ -32,6 +36,20 @@ class ReleaseArguments(Settings):
     person: Name
 
 
+AlarmKind = Literal["hazard", "seal", "signature", "identity", "link", "order-unknown"]
+
+
+class AlarmArguments(Settings):
+    """What a person does with an alarm. `for_s`: how long it is shelved."""
+
+    node: Annotated[str, Field(min_length=1, max_length=128)]
+    kind: AlarmKind
+    action: Literal["acknowledge", "shelve", "unshelve", "suppress", "unsuppress", "remove", "return"]
+    person: Name
+    reason: Annotated[str, Field(max_length=500)] = ""
+    for_s: Annotated[float, Field(gt=0, le=7 * 24 * 3600)] | None = None
+
+
 class Commands:
     """The handlers; `table` is what the control socket serves."""
 
@@ -47,6 +65,9 @@ class Commands:
             "list": self._list,
             "show": self._show,
             "release-posture": self._release_posture,
+            "alarms": self._alarms,
+            "alarm": self._alarm,
+            "risk": self._risk,
         }
 
     async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,16 +93,22 @@ class Commands:
                 }
                 for link in server.links
             ],
-            "nodes": {
-                node: {
-                    "letters": view.letters,
-                    "hazard": view.hazard.level.name.lower() if view.hazard else None,
-                    "posture": view.posture.name.lower(),
-                }
-                for node, view in server.awareness.nodes.items()
-            },
+            "nodes": {node: self._node(node) for node in server.awareness.nodes},
+            "alarms": server.guard.alarms.counts(),
             "open_orders": sum(record.is_open for record in station.orders.values()),
             "ledger_entry": station.ledger_head.entry,
+        }
+
+    def _node(self, node: str) -> dict[str, Any]:
+        awareness = self._server.awareness
+        hazard = awareness.hazard(node)
+        return {
+            "letters": awareness.letters(node),
+            "hazard": hazard.level.name.lower() if hazard else None,
+            "judged": hazard.judged if hazard else 0,
+            "leading": hazard.leading.value if hazard else Letter.NONE.value,
+            "reasons": [_reason(reason) for reason in hazard.reasons] if hazard else [],
+            "posture": awareness.posture_of([node]).name.lower(),
         }
 
     async def _list(self, raw: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -98,5 +125,45 @@ class Commands:
         return order_view(record, self._timeline)
 
     async def _release_posture(self, raw: Mapping[str, Any]) -> dict[str, Any]:
-        self._server.awareness.release(ReleaseArguments.model_validate(raw).person)
+        person = ReleaseArguments.model_validate(raw).person
+        self._server.awareness.release(person, asyncio.get_running_loop().time())
         return {"posture": self._server.awareness.posture.name.lower()}
+
+    async def _alarms(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return self._server.guard.alarms.view()
+
+    async def _alarm(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        given = AlarmArguments.model_validate(raw)
+        known = self._server.known_nodes
+        if given.node not in known:  # a slip must not set aside an alarm that can never come
+            raise CommandFailed(
+                "unknown-node", f"there is no node '{given.node}' here: {', '.join(sorted(known))}"
+            )
+        until_ms = None if given.for_s is None else self._server.station.wall_ms() + int(given.for_s * 1000)
+        try:
+            self._server.guard.alarms.act(
+                AlarmKey(given.node, given.kind),
+                ACTIONS[given.action],
+                person=given.person,
+                reason=given.reason or None,
+                until_ms=until_ms,
+            )
+        except ShelfTimeError as error:
+            hours = error.longest_ms / 3_600_000
+            raise CommandFailed("refused", f"a shelf needs an end, at most {hours:g} h from now") from None
+        except AlarmError as error:
+            raise CommandFailed("refused", str(error)) from None
+        await self._server.station.settled()
+        return self._server.guard.alarms.view()
+
+    async def _risk(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return self._server.guard.risk.view()
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {
+        "code": reason.code.value,
+        "metric": reason.metric.value if reason.metric else None,
+        "letter": reason.letter.value,
+        "growth": reason.growth,
+    }

@@ -16,6 +16,7 @@ from protocol.keys import Role
 from protocol.models import Name
 from protocol.orders import OrderType
 from protocol.settings import KeySettings, ListenSettings, LogSettings, Port, Settings, load_settings
+from situational import Level, Playbook, Posture, SituationalError
 
 # A higher number is a higher zone; a link leads from higher to lower, never level, never up.
 ZONE = {Role.HQ: 3, Role.CENTER: 2, Role.DESK: 1, Role.PLANT: 1}
@@ -54,6 +55,48 @@ class OrderSettings(Settings):
     restricted_types: tuple[OrderType, ...] = (OrderType.OUTAGE_NOTICE, OrderType.MAINTENANCE_WORK)
 
 
+LevelName = Literal["normal", "lifting", "advisory", "medium", "high", "major"]
+PostureName = Literal["normal", "heightened", "restricted", "held"]
+
+
+class PlaybookSettings(Settings):
+    """What each level of hazard does to dispatching, and what ends that again.
+
+    `by_person`: postures that only a person ends; the others end with the hazard, after `dwell_s`.
+    """
+
+    lifting: PostureName = "normal"
+    advisory: PostureName = "normal"
+    medium: PostureName = "heightened"
+    high: PostureName = "restricted"
+    major: PostureName = "held"
+    by_person: tuple[Literal["heightened", "restricted", "held"], ...] = ("held",)
+    dwell_s: Annotated[float, Field(ge=0, le=24 * 3600)] = 120.0
+
+
+class AlarmSettings(Settings):
+    """Who is called, and when. `from_level`: the least level of hazard that is an alarm."""
+
+    from_level: Literal["advisory", "medium", "high", "major"] = "medium"
+    operators: Annotated[int, Field(ge=1, le=100)] = 1
+    on_delay_s: Annotated[float, Field(ge=0, le=600)] = 10.0
+    off_delay_s: Annotated[float, Field(ge=0, le=3600)] = 120.0
+    max_shelf_s: Annotated[float, Field(gt=0, le=7 * 24 * 3600)] = 8 * 3600.0
+
+
+class TelemetrySettings(Settings):
+    """Where curves are kept, and what is usual. Without a store both end with the process."""
+
+    store: Path | None = None
+    keep_days: Annotated[float, Field(gt=0, le=3660)] = 30.0
+
+
+class RiskSettings(Settings):
+    """The experts' intervals for the live risk board. Without them there is no board."""
+
+    experts: Path | None = None
+
+
 class ServerSettings(Settings):
     """One headquarters or regional center."""
 
@@ -68,6 +111,10 @@ class ServerSettings(Settings):
     listen: ListenSettings | None = None
     timers: TimerSettings = TimerSettings()
     orders: OrderSettings = OrderSettings()
+    playbook: PlaybookSettings = PlaybookSettings()
+    alarms: AlarmSettings = AlarmSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    risk: RiskSettings = RiskSettings()
     log: LogSettings = LogSettings()
     telemetry_interval_s: Annotated[float, Field(ge=0.1, le=60)] = 5.0
 
@@ -114,12 +161,32 @@ def refusals(settings: ServerSettings, where: str) -> Iterator[ConfigurationRefu
             "it is shorter than three poll intervals, so a plant would be lost and found for ever",
             "Make it at least three times timers.poll_interval_ms",
         )
+    yield from _playbook_refusals(settings.playbook, where)
     yield from _listener_refusals(settings, where)
     yield from _name_refusals(settings, where)
     if settings.timers.hold_ms > settings.timers.poll_interval_ms:
         yield ConfigurationRefused(
             f"{where}: timers", "hold_ms is longer than poll_interval_ms", "Make hold_ms the smaller one"
         )
+
+
+def _playbook_refusals(playbook: PlaybookSettings, where: str) -> Iterator[ConfigurationRefused]:
+    try:
+        playbook_of(playbook)
+    except SituationalError as error:
+        yield ConfigurationRefused(
+            f"{where}: playbook", str(error), "Let a higher level never ask for less care"
+        )
+
+
+def playbook_of(settings: PlaybookSettings) -> Playbook:
+    """The playbook that was configured. Raises PlaybookNotMonotoneError."""
+    given = {level: getattr(settings, level.name.lower(), "normal") for level in Level}
+    return Playbook(
+        postures={level: Posture[name.upper()] for level, name in given.items()},
+        by_person=frozenset(Posture[name.upper()] for name in settings.by_person),
+        dwell_s=settings.dwell_s,
+    )
 
 
 def _listener_refusals(settings: ServerSettings, where: str) -> Iterator[ConfigurationRefused]:

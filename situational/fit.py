@@ -1,10 +1,9 @@
-"""The numeric core: one family of curves, fitted to many windows at once.
+"""The numeric core: which letter a window is, by the evidence for each (P1 §2.3, figure 8).
 
-    y = c + β (e^{ku} − 1)/(e^k − 1),   u = time scaled to the window [0, 1],   k → 0: a straight line
-
-All seven classes of P1 §2.3 are members. The first derivative has the sign of β, the second the sign of
-β·k. For each k of a grid the best c and β are a projection (variable projection), so that fitting is two
-matrix products. Models compete by BIC: constant; straight; curved with either sign of k.
+A letter is a pair of signs. Its members are the curves of `situational.basis` with those signs; their best
+amplitude and base line are a projection, so that fitting all of them to many windows is one matrix product.
+A letter's evidence is the mean likelihood of its members, not that of the best one: bends that the data
+cannot tell apart then do not count as many chances.
 """
 
 from __future__ import annotations
@@ -14,120 +13,230 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from situational.series import FloatArray
+from situational.basis import BENDS, CONCAVE, CONVEX, CURVES, EXPONENTIALS, LINE, Basis
+from situational.letters import MODELLED, NONE_CODE, FloatArray, IntArray
+from situational.robust import Scaled
 
-IntArray = npt.NDArray[np.intp]
-
-# Below 0.5 a bend cannot be told from a line at telemetry's noise; above 8 the whole rise sits in the last
-# few samples, where one outlier would be a curve.
-_CURVES = 16
-_BENDS = np.geomspace(0.5, 8.0, _CURVES)
-GRID: FloatArray = np.concatenate(([0.0], _BENDS, -_BENDS))
-_LINE, _CONVEX, _CONCAVE = slice(0, 1), slice(1, 1 + _CURVES), slice(1 + _CURVES, None)
-
-# Candidates in the order of the letters A … G: the part of the grid, and the sign of β.
-_CANDIDATES = ((_CONVEX, 1), (_LINE, 1), (_CONCAVE, 1), (_CONCAVE, -1), (_LINE, -1), (_CONVEX, -1))
-_EXTRA_PARAMETERS = np.array([0, 2, 1, 2, 2, 1, 2])
-
-# Both relative to the window's range. Differences below the first are rounding, not evidence; residuals
-# below the second are the family's own misfit to another smooth curve, not serial correlation.
-_RESOLUTION = 1e-6
-_TOLERANCE = 0.02
-
+# Misfit below this share of the window's range is not evidence: real curves are no member of any family,
+# and clocks are not exact.
+TOLERANCE = 0.01
+# Nor is it serial correlation below this share.
+_SERIAL_TOLERANCE = 0.02
 _MAX_CORRELATION = 0.95
 
-
-class Fits(NamedTuple):
-    """Per window, shape (m,): the best letter's index in A … G and its model, in the units of z."""
-
-    letter: IntArray
-    confidence: FloatArray  # posterior of that letter among the seven
-    start: FloatArray  # fitted value at u = 0
-    rise: FloatArray  # β, the fitted change over the window
-    k: FloatArray
-    noise: FloatArray  # root mean square of the residuals
-    explained: FloatArray  # share of the variance, 0 … 1
-    n_effective: FloatArray
-
-
-def fit(u: FloatArray, z: FloatArray) -> Fits:
-    """Fit windows z of shape (m, n), range about 1, at scaled times u of shape (1, n) or (m, n)."""
-    n = z.shape[1]
-    rows = np.arange(z.shape[0])
-    curves, means, lengths = _basis(u)
-    basis_row = rows % u.shape[0]
-
-    middle = z.mean(axis=1)
-    centred = z - middle[:, None]
-    total = np.square(centred).sum(axis=1)
-    projected = np.matmul(curves, centred[:, :, None])[:, :, 0] / lengths
-    floor = n * _RESOLUTION**2
-    costs = np.maximum(total[:, None] - np.square(projected), 0.0) + floor
-
-    best = costs.argmin(axis=1)
-    at = (basis_row, best)
-    unit = (curves[at] - means[at][:, None]) / lengths[at][:, None]
-    n_effective = _effective_size(centred - projected[rows, best][:, None] * unit)
-
-    cost, member = _candidates(costs, projected, total + floor)
-    posterior = _posterior(cost, n, n_effective)
-    letter = posterior.argmax(axis=1)
-    chosen = member[rows, letter]
-    rise = np.where(letter == 0, 0.0, projected[rows, chosen] / lengths[basis_row, chosen])
-    left = np.maximum(cost[rows, letter] - floor, 0.0)
-    return Fits(
-        letter=letter,
-        confidence=posterior[rows, letter],
-        start=middle - rise * means[basis_row, chosen],
-        rise=rise,
-        k=np.where(letter == 0, 0.0, GRID[chosen]),
-        noise=np.sqrt(left / n),
-        explained=1.0 - left / np.maximum(total, floor),
-        n_effective=n_effective,
-    )
+# A trend must beat "unchanged" by e⁵ beside the penalty of its slope: 4 in 10,000 quiet windows do.
+_QUIET = 5.0
+# What follows a break was chosen by looking at the data, and is short.
+_QUIET_AFTER_BREAK = 8.0
+MIN_CONFIDENCE = 0.5
+# Two letters as likely as each other are no answer, whatever rounding says.
+_TIE = 1e-6
+# A window whose samples mostly repeat their neighbours (r > 0.54) follows no curve of the family, unless the
+# curve explains nearly everything.
+_MIN_INDEPENDENT_SHARE = 0.3
+_FITS_ANYWAY = 0.9
 
 
-def _basis(u: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Per grid value of k: the curve with β = 1, c = 0, its mean, and its length once centred."""
-    k = GRID[:, None]
-    with np.errstate(invalid="ignore"):  # 0/0 at k = 0, replaced by the limit
-        curves = np.expm1(k * u[:, None, :]) / np.expm1(k)
-    curves[:, 0] = u
-    means = curves.mean(axis=2)
-    lengths = np.sqrt(np.einsum("rkn,rkn->rk", curves, curves) - u.shape[1] * np.square(means))
-    return curves, means, lengths
+# A letter has many ways to be bent and one to be straight: odds in favour of the bent ones.
+_BENT_ODDS = 1.14
+_OTHERS = 0.25
 
 
-def _candidates(
-    costs: FloatArray, projected: FloatArray, constant: FloatArray
-) -> tuple[FloatArray, IntArray]:
-    """Per letter A … G the least cost of a member with that letter's signs, and the member's grid index."""
-    cost, member = [constant], [np.zeros(len(costs), dtype=np.intp)]
-    for part, sign in _CANDIDATES:
-        allowed = np.where(projected[:, part] * sign > 0, costs[:, part], np.inf)
-        cost.append(allowed.min(axis=1))
-        member.append(allowed.argmin(axis=1) + part.start)
-    return np.stack(cost, axis=1), np.stack(member, axis=1)
+def _weights() -> FloatArray:
+    """Shares of the members of a bent letter: the exponentials even in curvature, _OTHERS to the other forms.
 
-
-def _effective_size(residuals: FloatArray) -> FloatArray:
-    """How many independent samples the window is worth: n (1 − r)/(1 + r), r = lag-1 autocorrelation.
-
-    r is corrected for its bias in short series, about −(1 + 3r)/n (Kendall 1954, Marriott & Pope 1954).
+    Curvature: the largest distance between a curve and its chord, as a share of its range.
     """
-    n = residuals.shape[1]
-    power = np.square(residuals).sum(axis=1)
-    raw = (residuals[:, 1:] * residuals[:, :-1]).sum(axis=1) / np.maximum(power, np.finfo(np.float64).tiny)
-    unbiased = raw + (1.0 + 3.0 * np.maximum(raw, 0.0)) / n
-    beyond_tolerance = power / (power + n * _TOLERANCE**2)
-    r = np.clip(unbiased * beyond_tolerance, 0.0, _MAX_CORRELATION)
-    size: FloatArray = n * (1.0 - r) / (1.0 + r)
-    return size
+    at = np.log(np.expm1(BENDS) / BENDS) / BENDS
+    curvature = at - np.expm1(BENDS * at) / np.expm1(BENDS)
+    middles = (curvature[1:] + curvature[:-1]) / 2
+    widths = np.diff(np.concatenate([[curvature[0] / 2], middles, [curvature[-1]]]))
+    others = CURVES - EXPONENTIALS
+    exponentials = (1.0 - _OTHERS) * widths / widths.sum()
+    return _BENT_ODDS * np.concatenate([exponentials, np.full(others, _OTHERS / others)])
 
 
-def _posterior(cost: FloatArray, n: int, n_effective: FloatArray) -> FloatArray:
-    """BIC weights of the seven letters; correlated samples count as fewer, the penalty stays that of n."""
-    bic = n_effective[:, None] * np.log(cost / n) + _EXTRA_PARAMETERS * np.log(n)
-    weight = np.exp(-0.5 * (bic - bic.min(axis=1, keepdims=True)))
-    posterior: FloatArray = weight / weight.sum(axis=1, keepdims=True)
-    return posterior
+_WEIGHTS = _weights()
+
+
+class Smooth(NamedTuple):
+    """Per window, shape (m,) or (m, columns): what the projections leave and who is best."""
+
+    centred: FloatArray
+    total: FloatArray
+    along: FloatArray  # projections on the smooth columns
+    logs: FloatArray  # log of the mean square that each column leaves
+    quiet: FloatArray  # the same of "unchanged"
+    correlation: FloatArray  # of what the best column leaves
+
+
+class Decision(NamedTuple):
+    letter: IntArray  # codes
+    posterior: FloatArray  # (m, 7)
+    confidence: FloatArray
+
+
+def project(z: FloatArray, columns: FloatArray) -> FloatArray:
+    """Products of rows z (m, n) with columns (r, c, n), r = 1 or m: (m, c)."""
+    if len(columns) == 1:
+        return np.asarray(z @ columns[0].T)
+    return np.asarray(np.matmul(columns, z[:, :, None])[:, :, 0])
+
+
+def mean_left(power: FloatArray, along: FloatArray, n: int) -> FloatArray:
+    """Mean square that projections (m, c) leave of power (m, c) or (m, 1), and TOLERANCE² of misfit."""
+    left = np.asarray(power - np.square(along))
+    np.maximum(left, 0.0, out=left)
+    left /= n
+    left += TOLERANCE**2
+    return left
+
+
+def smooth(basis: Basis, scaled: Scaled) -> Smooth:
+    n = scaled.z.shape[1]
+    centred = scaled.z - scaled.z.mean(axis=1, keepdims=True)
+    total = np.square(centred).sum(axis=1)
+    along = project(centred, basis.smooth)
+    logs = np.log(mean_left(total[:, None], along, n))
+    best = logs.argmin(axis=1)
+    rows = np.arange(len(centred))
+    column = basis.smooth[rows % len(basis.smooth), best]
+    left = centred - along[rows, best, None] * column
+    quiet = np.log(total / n + TOLERANCE**2)
+    return Smooth(centred, total, along, logs, quiet, correlation(left, scaled.grain))
+
+
+def correlation(left: FloatArray, grain: FloatArray) -> FloatArray:
+    """Lag-1 correlation of residuals (m, n), less its bias in short series, −(1 + 3r)/n (Kendall 1954).
+
+    Shrunk towards 0 by what white noise shows; what counting (grain²/12) and misfit leave does not count.
+    """
+    n = left.shape[1]
+    power = np.einsum("mn,mn->m", left, left)
+    lagged = np.einsum("mn,mn->m", left[:, 1:], left[:, :-1])
+    raw = lagged / np.maximum(power, np.finfo(np.float64).tiny)
+    r = raw + (1.0 + 3.0 * np.maximum(raw, 0.0)) / n
+    r *= power / (power + n * (_SERIAL_TOLERANCE**2 + np.square(grain) / 12.0))
+    shrunk = np.where(r > 0.0, r - 1.0 / (n * np.maximum(r, 1e-9)), 0.0)
+    return np.asarray(np.clip(shrunk, 0.0, _MAX_CORRELATION))
+
+
+def independent(n: int, r: FloatArray) -> FloatArray:
+    """How many independent samples n with lag-1 correlation r are worth."""
+    return np.asarray(n * (1.0 - r) / (1.0 + r))
+
+
+def exponent(size: FloatArray) -> FloatArray:
+    """Power of the mean square in a likelihood whose level, slope and noise are estimated, too."""
+    return np.asarray(-0.5 * np.maximum(size - 3.0, 1.0))
+
+
+def posterior(
+    found: Smooth, n: int, size: FloatArray, quiet_odds: float = _QUIET
+) -> tuple[FloatArray, FloatArray]:
+    """Shares of the seven letters (m, 7) and the log of their summed evidence, with n worth `size` (m,)."""
+    half = exponent(size)
+    logs, quiet = found.logs * half[:, None], found.quiet * half
+    top = np.maximum(logs.max(axis=1), quiet)
+    weight = np.exp(logs - top[:, None])
+    rising = found.along > 0.0
+    up = np.where(rising, weight, 0.0)
+    down = weight - up
+    slope = 0.5 * np.log(n)
+    evidence = np.stack(
+        [
+            np.exp(quiet - top + slope + quiet_odds),
+            up[:, CONVEX] @ _WEIGHTS,
+            up[:, LINE],
+            up[:, CONCAVE] @ _WEIGHTS,
+            down[:, CONCAVE] @ _WEIGHTS,
+            down[:, LINE],
+            down[:, CONVEX] @ _WEIGHTS,
+        ],
+        axis=1,
+    )
+    whole = evidence.sum(axis=1)
+    return evidence / whole[:, None], np.log(whole) + top - slope
+
+
+def decide(found: Smooth, scaled: Scaled, *, after_break: bool = False) -> tuple[Decision, FloatArray]:
+    """The letters of windows, NONE where the data cannot tell, and what their samples are worth."""
+    n = scaled.z.shape[1]
+    size = independent(n - scaled.spikes, found.correlation)
+    shares, _ = posterior(found, n, size, _QUIET_AFTER_BREAK if after_break else _QUIET)
+    shares[scaled.flat] = np.eye(MODELLED)[0]
+    letter = shares.argmax(axis=1)
+    confidence = shares.max(axis=1)
+    lost = np.where(letter == 0, 1.0, np.exp(found.logs.min(axis=1) - found.quiet))
+    wandering = (size < _MIN_INDEPENDENT_SHARE * n) & (lost > 1.0 - _FITS_ANYWAY)
+    told = (confidence > MIN_CONFIDENCE + _TIE) & (~wandering | scaled.flat)
+    return Decision(np.where(told, letter, NONE_CODE), shares, np.where(told, confidence, 0.0)), size
+
+
+class Fitted(NamedTuple):
+    """Least-squares curves in units of z, shape (m,)."""
+
+    start: FloatArray
+    rise: FloatArray
+    k: FloatArray
+    noise: FloatArray
+    r2: FloatArray
+
+
+def curves(u: FloatArray, z: FloatArray, found: Smooth, letter: IntArray) -> Fitted:
+    """The curve of each window's letter; a level for A and NONE."""
+    m, n = z.shape
+    fitted = Fitted(z.mean(axis=1), np.zeros(m), np.zeros(m), np.sqrt(found.total / n), np.zeros(m))
+    sloped = np.flatnonzero((letter != 0) & (letter != NONE_CODE))
+    if len(sloped) == 0:
+        return fitted
+    k = _bend(found, letter)[sloped]
+    shape = _curve(u if len(u) == 1 else u[sloped], k[:, None])
+    mean = shape.mean(axis=1)
+    shape -= mean[:, None]
+    centred, total = found.centred[sloped], found.total[sloped]
+    rise = np.einsum("mn,mn->m", shape, centred) / np.einsum("mn,mn->m", shape, shape)
+    left = np.square(centred - rise[:, None] * shape).sum(axis=1)
+    fitted.start[sloped] -= rise * mean
+    fitted.rise[sloped] = rise
+    fitted.k[sloped] = k
+    fitted.noise[sloped] = np.sqrt(left / n)
+    fitted.r2[sloped] = np.clip(1.0 - left / total, 0.0, 1.0)
+    return fitted
+
+
+def _curve(u: FloatArray, k: FloatArray) -> FloatArray:
+    """The family from 0 to 1 at u (1, n) or (m, n) with bends k (m, 1): (m, n)."""
+    bent = np.where(k == 0.0, 1.0, k)
+    return np.asarray(np.where(k == 0.0, u, np.expm1(bent * u) / np.expm1(bent)))
+
+
+_BENT: dict[int, tuple[slice, float, int]] = {
+    1: (CONVEX, 1.0, 1),
+    3: (CONCAVE, -1.0, 1),
+    4: (CONCAVE, -1.0, -1),
+    6: (CONVEX, 1.0, -1),
+}
+
+
+def _bend(found: Smooth, letter: IntArray) -> FloatArray:
+    """k of the best exponential with the letter's signs, refined by a parabola through its neighbours."""
+    k = np.zeros(len(letter))
+    for code, (part, sign, slope) in _BENT.items():
+        rows = np.flatnonzero(letter == code)
+        own = slice(part.start, part.start + EXPONENTIALS)
+        logs = np.where(found.along[rows, own] * slope > 0.0, found.logs[rows, own], np.inf)
+        best = logs.argmin(axis=1)
+        k[rows] = sign * (BENDS[best] + _vertex(logs, best) * (BENDS[1] - BENDS[0]))
+    return k
+
+
+def _vertex(logs: FloatArray, best: IntArray) -> npt.NDArray[np.float64]:
+    """Where between its neighbours the least value lies, −½ … ½; 0 at the ends."""
+    rows = np.arange(len(best))
+    inner = (best > 0) & (best < logs.shape[1] - 1)
+    middle = np.clip(best, 1, logs.shape[1] - 2)
+    before, at, after = (np.exp(logs[rows, middle + i]) for i in (-1, 0, 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shift = 0.5 * (before - after) / (before - 2.0 * at + after)
+    return np.asarray(np.where(inner & np.isfinite(shift), np.clip(shift, -0.5, 0.5), 0.0))

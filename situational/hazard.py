@@ -1,16 +1,19 @@
-"""Comprehension: the four metrics' trends of a node, fused into one level of hazard (P1 §2.3)."""
+"""Comprehension: the four metrics' trends of a node, fused into one level of hazard (P1 §2.3).
+
+Only regimes count in here, the letters after a window's last break: a step is no growth. Shapes are for
+display. What is told after a danger, that it holds, lifts or is over, is `situational.danger`.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 from types import MappingProxyType
 
-from situational.errors import BadSettingError
+from situational.large import LargeVerdict, Limits
+from situational.letters import NO_TREND, Letter, Trend
 from situational.series import METRICS, Metric
-from situational.trend import NO_TREND, Letter, Trend
 
 
 class Level(IntEnum):
@@ -24,6 +27,10 @@ class Level(IntEnum):
     MAJOR = 5
 
 
+# From here on a node is in danger: it is remembered, and what is usual is not learned.
+DANGER = Level.MEDIUM
+
+
 class ReasonCode(Enum):
     ALL_SURGING = "all-surging"  # all four metrics are B with large growth
     GROWTH_LARGE = "growth-large"
@@ -31,19 +38,18 @@ class ReasonCode(Enum):
     FALLING = "falling"
     STEADY = "steady"
     CANNOT_TELL = "cannot-tell"
+    GROWTH_EARLY = "growth-early"  # large in the short window that only gives an early word
+    GROWTH_SLOW = "growth-slow"  # over half an hour or five hours, to a level that is not usual
+    DANGER_HOLDS = "danger-holds"  # nothing says that the danger ended
+    DANGER_LIFTING = "danger-lifting"
+    DANGER_OVER = "danger-over"
 
+
+GROWING: tuple[Letter, ...] = (Letter.B, Letter.C, Letter.D)
+FALLING: tuple[Letter, ...] = (Letter.G, Letter.F, Letter.E)
 
 # While growing B > C > D, while falling the danger lifts G > F > E; then what says least.
-SEVERITY: tuple[Letter, ...] = (
-    Letter.B,
-    Letter.C,
-    Letter.D,
-    Letter.G,
-    Letter.F,
-    Letter.E,
-    Letter.A,
-    Letter.NONE,
-)
+SEVERITY: tuple[Letter, ...] = (*GROWING, *FALLING, Letter.A, Letter.NONE)
 
 # What large growth means when one metric shows it alone, and when a second one is at least as bad.
 ALONE: Mapping[Letter, Level] = MappingProxyType(
@@ -53,82 +59,81 @@ TOGETHER: Mapping[Letter, Level] = MappingProxyType(
     {Letter.B: Level.HIGH, Letter.C: Level.MEDIUM, Letter.D: Level.ADVISORY}
 )
 
-DEFAULT_FLOORS: Mapping[Metric, float] = MappingProxyType(
+# When growth is large (`situational.large`), in the metrics' units. Memory moves little, so a little tells.
+DEFAULT_LIMITS: Mapping[Metric, Limits] = MappingProxyType(
     {
-        Metric.LOGGED_IN_NODES: 4.0,
-        Metric.NETWORK_FLOW: 10e3,
-        Metric.EXTERNAL_CONNECTIONS: 10.0,
-        Metric.MEMORY_USED: 64e6,
+        Metric.LOGGED_IN_NODES: Limits(floor=6.0),
+        Metric.NETWORK_FLOW: Limits(floor=10e3),
+        Metric.EXTERNAL_CONNECTIONS: Limits(floor=10.0),
+        Metric.MEMORY_USED: Limits(floor=64e6, level_margin=1.15),
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
-class GrowthGate:
-    """Growth is large when the rise over the window is at least `relative` of the level that it began at.
-
-    Below its floor a metric's level counts as the floor: from one login to two is no surge.
-    """
-
-    relative: float = 0.5
-    floors: Mapping[Metric, float] = field(default_factory=lambda: DEFAULT_FLOORS)
-
-    def __post_init__(self) -> None:
-        if not (self.relative > 0 and math.isfinite(self.relative)):
-            raise BadSettingError("relative", self.relative, "a positive number")
-        for metric in METRICS:
-            floor = self.floors.get(metric, math.nan)
-            if not (floor > 0 and math.isfinite(floor)):
-                raise BadSettingError(f"floor of {metric}", floor, "a positive number")
-
-    def growth(self, metric: Metric, trend: Trend) -> float:
-        """Rise over the window as a share of the level at its beginning."""
-        return trend.rise / max(trend.start, self.floors[metric])
-
-
-DEFAULT_GATE = GrowthGate()
-
-
-@dataclass(frozen=True, slots=True)
 class Reason:
-    """Why, as data; `situational.texts` makes sentences of it. No metric: it speaks of all four."""
+    """Why, as data; `situational.texts` makes sentences of it. No metric: it speaks of all four.
+
+    `growth` is a share of the level at which the curve began; `verdict` tells what it was measured against.
+    """
 
     code: ReasonCode
     metric: Metric | None
     letter: Letter
     growth: float
+    verdict: LargeVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
     """`leading` is the letter that says most; `judged` tells how many of the four metrics had a letter.
 
-    NORMAL with `judged` 0 means that nothing is known, not that nothing happens.
+    NORMAL with `judged` 0 means that nothing is known, not that nothing happens. `peak` is the worst level of
+    a danger that still counts or has just ended; NORMAL when there was none.
     """
 
     level: Level
     leading: Letter
     judged: int
     reasons: tuple[Reason, ...]
+    peak: Level = Level.NORMAL
+
+    @property
+    def is_safe_again(self) -> bool:
+        """Whether a danger has just ended."""
+        return any(reason.code is ReasonCode.DANGER_OVER for reason in self.reasons)
 
 
-def fuse(trends: Mapping[Metric, Trend], gate: GrowthGate = DEFAULT_GATE) -> Hazard:
-    """Fuse one node's trends; a metric without a trend counts as not judged."""
-    reasons = tuple(_reason(metric, trends.get(metric, NO_TREND), gate) for metric in METRICS)
+def fuse(
+    trends: Mapping[Metric, Trend],
+    large: Mapping[Metric, LargeVerdict],
+    hints: Sequence[Reason] = (),
+) -> Hazard:
+    """Fuse one node's trends; a metric without a trend is not judged, one without a verdict is not large.
+
+    `hints`, from shorter and longer windows, make it ADVISORY at most. Never LIFTING: see `danger`.
+    """
+    reasons = tuple(_reason(metric, trends.get(metric, NO_TREND), large.get(metric)) for metric in METRICS)
     letters = [reason.letter for reason in reasons]
     leading = min(letters, key=SEVERITY.index)
     judged = sum(letter is not Letter.NONE for letter in letters)
     surging = [r.growth for r in reasons if r.code is ReasonCode.GROWTH_LARGE and r.letter is Letter.B]
     if len(surging) == len(METRICS):
         surge = Reason(ReasonCode.ALL_SURGING, None, Letter.B, min(surging))
-        return Hazard(Level.MAJOR, leading, judged, (surge, *reasons))
-    return Hazard(_level(reasons), leading, judged, reasons)
+        return Hazard(Level.MAJOR, leading, judged, (surge, *reasons, *hints))
+    level = max(_level(reasons), Level.ADVISORY if hints else Level.NORMAL)
+    return Hazard(level, leading, judged, (*reasons, *hints))
 
 
-def _reason(metric: Metric, trend: Trend, gate: GrowthGate) -> Reason:
-    growth = gate.growth(metric, trend)
-    large = growth >= gate.relative
-    return Reason(_code(trend.letter, large=large), metric, trend.letter, growth)
+def growth(metric: Metric, trend: Trend) -> float:
+    """Rise of the regime as a share of the level at its beginning, which counts as the floor below that."""
+    curve = trend.regime_curve
+    return curve.rise / max(curve.start, DEFAULT_LIMITS[metric].floor)
+
+
+def _reason(metric: Metric, trend: Trend, verdict: LargeVerdict | None) -> Reason:
+    large = verdict is not None and verdict.large
+    return Reason(_code(trend.regime, large=large), metric, trend.regime, growth(metric, trend), verdict)
 
 
 def _code(letter: Letter, *, large: bool) -> ReasonCode:
@@ -144,14 +149,9 @@ def _code(letter: Letter, *, large: bool) -> ReasonCode:
 
 
 def _level(reasons: tuple[Reason, ...]) -> Level:
-    codes = {reason.code for reason in reasons}
     large = sorted(
         (reason.letter for reason in reasons if reason.code is ReasonCode.GROWTH_LARGE), key=SEVERITY.index
     )
     if len(large) > 1:
         return max(ALONE[large[0]], TOGETHER[large[1]])
-    if large:
-        return ALONE[large[0]]
-    if ReasonCode.GROWTH_SMALL in codes:
-        return Level.ADVISORY
-    return Level.LIFTING if ReasonCode.FALLING in codes else Level.NORMAL
+    return ALONE[large[0]] if large else Level.NORMAL

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from situational.errors import BadSettingError
-from situational.trend import NO_TREND, Letter, Trend
+from situational.letters import NO_TREND, Letter, Trend
 
 
 @dataclass(frozen=True, slots=True)
 class LetterFilter:
-    """`trend` is the newest trend whose letter had `need` of the last `of` votes; NONE votes like any other.
+    """`trend` holds the adopted shape and the adopted regime, each with what its newest vote said of it.
 
-    With the defaults and a poll every 5 s a new letter is adopted after 45 s to a minute.
+    A new letter is adopted when it had `need` of the last `of` votes; NONE votes like any other. With the
+    defaults and a poll every 5 s that takes 45 s to a minute.
     """
 
     need: int = 9
     of: int = 12
-    recent: tuple[Letter, ...] = ()
+    shapes: tuple[Letter, ...] = ()
+    regimes: tuple[Letter, ...] = ()
     trend: Trend = NO_TREND
 
     def __post_init__(self) -> None:
@@ -26,6 +28,31 @@ class LetterFilter:
 
     def push(self, trend: Trend) -> LetterFilter:
         """The filter after one more classification."""
-        recent = (*self.recent, trend.letter)[-self.of :]
-        held = recent.count(trend.letter) >= self.need or trend.letter is self.trend.letter
-        return replace(self, recent=recent, trend=trend if held else self.trend)
+        shapes = (*self.shapes, trend.shape)[-self.of :]
+        regimes = (*self.regimes, trend.regime)[-self.of :]
+        shape_held = trend.shape is self.trend.shape or shapes.count(trend.shape) >= self.need
+        regime_held = trend.regime is self.trend.regime or regimes.count(trend.regime) >= self.need
+        return LetterFilter(
+            self.need,
+            self.of,
+            shapes,
+            regimes,
+            _joined(
+                trend if shape_held else self.trend,
+                trend if regime_held else self.trend,
+            ),
+        )
+
+
+def _joined(shape: Trend, regime: Trend) -> Trend:
+    """One trend's shape with the other's regime."""
+    if shape is regime:
+        return shape
+    return replace(
+        shape,
+        regime=regime.regime,
+        regime_posterior=regime.regime_posterior,
+        regime_confidence=regime.regime_confidence,
+        regime_curve=regime.regime_curve,
+        break_s=regime.break_s,
+    )

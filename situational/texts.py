@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from enum import Enum, StrEnum
 from typing import TypeVar
 
-from situational.hazard import Level, Reason, ReasonCode
-from situational.posture import Posture
-from situational.series import Metric
-from situational.trend import Letter
+from situational.hazard import Hazard, Level, Reason, ReasonCode
+from situational.letters import Letter
+from situational.posture import Cause, Change, Posture
+from situational.series import METRICS, Metric
 
 
 class Language(StrEnum):
@@ -69,11 +69,40 @@ REASONS: Texts[ReasonCode] = {
     ReasonCode.FALLING: ("{metric}：{letter}，下降{size:.0%}", "{metric}: {letter}, down {size:.0%}"),
     ReasonCode.STEADY: ("{metric}：{letter}", "{metric}: {letter}"),
     ReasonCode.CANNOT_TELL: ("{metric}：趋势{letter}", "{metric}: its trend {letter}"),
+    ReasonCode.GROWTH_EARLY: (
+        "{metric}：最近两分钟大幅增加，尚待确认",
+        "{metric}: large growth in the last two minutes, not confirmed yet",
+    ),
+    ReasonCode.GROWTH_SLOW: (
+        "{metric}：长时间缓慢增加，已超出同时段常态",
+        "{metric}: slow growth over a long time, beyond what is usual at this hour",
+    ),
+    ReasonCode.DANGER_HOLDS: (
+        "隐患尚未确认解除，等级保持",
+        "nothing says yet that the danger has ended: the level holds",
+    ),
+    ReasonCode.DANGER_LIFTING: ("{metric}回落：危险正在逐步解除", "{metric} fall: the danger is lifting"),
+    ReasonCode.DANGER_OVER: ("危险已解除，系统处于安全状态", "the danger is over: safe"),
 }
+
+CAUSES: Texts[Cause] = {
+    Cause.HAZARD: ("隐患等级：{level}", "the hazard: {level}"),
+    Cause.HAZARD_END: ("隐患已结束", "the hazard has ended"),
+    Cause.PERSON: ("由{person}解除", "released by {person}"),
+}
+
+_DRIVERS = ("相关指标", "the metrics concerned")
+_JUDGED = ("可判定{judged}/{all}项指标", "{judged} of {all} metrics judged")
+_UNKNOWN = ("无法判定", "not known")
+_SAFE = ("危险已解除，系统处于安全状态", "danger is over, safe")
 
 
 def text(texts: Texts[Coded], code: Coded, language: Language) -> str:
-    chinese, english = texts[code]
+    return _pick(texts[code], language)
+
+
+def _pick(pair: tuple[str, str], language: Language) -> str:
+    chinese, english = pair
     match language:
         case Language.ZH:
             return chinese
@@ -100,10 +129,36 @@ def metric_text(metric: Metric, language: Language) -> str:
 def reason_text(reason: Reason, language: Language) -> str:
     """One reason as a sentence; percentages are shares of the level at which the window began."""
     if reason.metric is None:
-        metric = _ALL_FOUR[0] if language is Language.ZH else _ALL_FOUR[1]
+        metric = _pick(_ALL_FOUR if reason.code is ReasonCode.ALL_SURGING else _DRIVERS, language)
     else:
         metric = metric_text(reason.metric, language)
     template = text(REASONS, reason.code, language)
     return template.format(
         metric=metric, letter=letter_text(reason.letter, language), size=abs(reason.growth)
     )
+
+
+def hazard_text(hazard: Hazard, language: Language) -> str:
+    """The level, that a danger is over, and always how much of it is known."""
+    if hazard.is_safe_again and hazard.level is Level.NORMAL:
+        level = _pick(_SAFE, language)
+    elif hazard.level is Level.NORMAL and not hazard.judged:
+        level = _pick(_UNKNOWN, language)
+    else:
+        level = level_text(hazard.level, language)
+    known = _pick(_JUDGED, language).format(judged=hazard.judged, all=len(METRICS))
+    return f"{level}（{known}）" if language is Language.ZH else f"{level} ({known})"
+
+
+def change_text(change: Change, language: Language) -> str:
+    """A change of posture as a sentence with its cause."""
+    cause = text(CAUSES, change.cause, language).format(
+        level=level_text(change.level, language), person=change.person
+    )
+    before, after = posture_text(change.before, language), posture_text(change.after, language)
+    known = _pick(_JUDGED, language).format(judged=change.judged, all=len(METRICS))
+    match language:
+        case Language.ZH:
+            return f"{before} → {after}：{cause}（{known}）"
+        case Language.EN:
+            return f"{before} -> {after}: {cause} ({known})"

@@ -14,7 +14,14 @@ from pydantic_core import PydanticUndefined
 import dispatch_client.__main__
 import dispatch_server.__main__
 from dispatch_client.config import ClientSettings
-from dispatch_server.config import ServerSettings, load_server_settings
+from dispatch_server.app import experts
+from dispatch_server.config import (
+    AlarmSettings,
+    PlaybookSettings,
+    ServerSettings,
+    TelemetrySettings,
+    load_server_settings,
+)
 from protocol.settings import Settings, load_settings, read_toml
 from tests.support.terminal import Told, run
 
@@ -29,10 +36,12 @@ CLIENTS = {
 }
 EVERYBODY: dict[str, ServerSettings | ClientSettings] = {**SERVERS, **CLIENTS}
 PASSWORD = "correct horse battery"
+GROUPS = {"pki", "user", "ledger", "posture", "telemetry", "order", "key"}
 
 
 def test_every_example_is_loaded_here() -> None:
-    assert {path.name for path in CONFIGS.glob("*.toml")} == set(EVERYBODY)
+    examples = {path.name for path in CONFIGS.glob("*.toml")}
+    assert examples == {*EVERYBODY, "risk-experts.toml"}  # the last by tests/situational/risk/test_panel.py
     assert {settings.role for settings in EVERYBODY.values()} == {"hq", "center", "desk", "plant"}
 
 
@@ -77,8 +86,39 @@ def test_the_state_of_the_programs_lies_where_the_units_let_them_write() -> None
     for settings in EVERYBODY.values():
         written = [settings.journal]
         written += [settings.people] if isinstance(settings, ClientSettings) else [settings.identity.store]
+        if isinstance(settings, ServerSettings) and settings.telemetry.store:
+            written.append(settings.telemetry.store)
+        assert len(set(written)) == len(written)
         assert all(path.is_relative_to("/var/lib/dispatch") for path in written)
         assert settings.control.is_relative_to("/run/dispatch")
+
+
+@pytest.mark.parametrize("server", sorted(SERVERS))
+def test_the_examples_of_awareness_are_the_defaults_and_keep_their_curves(server: str) -> None:
+    """Whoever copies an example gets what the README calls the default; the store has none, and is named."""
+    settings = SERVERS[server]
+    assert (settings.playbook, settings.alarms) == (PlaybookSettings(), AlarmSettings())
+    assert settings.telemetry.keep_days == TelemetrySettings().keep_days
+    assert settings.telemetry.store is not None
+
+
+@pytest.mark.parametrize("server", sorted(SERVERS))
+def test_no_example_ranks_risks_by_numbers_that_are_made_up(server: str) -> None:
+    assert SERVERS[server].risk.experts is None
+    assert "# experts = " in (CONFIGS / server).read_text("utf-8")
+
+
+def test_a_center_has_the_playbook_of_its_headquarters() -> None:
+    assert SERVERS["center.toml"].playbook == SERVERS["hq.toml"].playbook
+
+
+def test_the_example_of_the_experts_works_where_it_is_named(tmp_path: Path) -> None:
+    text = (CONFIGS / "hq.toml").read_text("utf-8").replace("# experts = ", "experts = ")
+    (tmp_path / "hq.toml").write_text(text, "utf-8")
+    (tmp_path / "risk-experts.toml").write_bytes((CONFIGS / "risk-experts.toml").read_bytes())
+    panel = experts(load_server_settings(tmp_path / "hq.toml"), tmp_path)
+    assert panel is not None
+    assert "Made-up example" in panel.title
 
 
 # The README
@@ -197,7 +237,7 @@ def test_every_command_line_of_the_readme_can_be_parsed(program: str) -> None:
     for line in _commands(program):
         told = run(module.app, *line, "--help")
         assert told.exit_code == 0, (line, told)
-        group = line[1] if line[0] in {"pki", "user", "ledger", "posture", "order", "key"} else line[0]
+        group = line[1] if line[0] in GROUPS else line[0]
         assert f"{group} [OPTIONS]" in told.out
         for option in (word for word in line if word.startswith("--")):
             assert option in told.out

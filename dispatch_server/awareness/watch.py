@@ -1,120 +1,221 @@
-"""Keeps the series of all nodes, classifies them tick by tick off the loop, and holds each node's posture.
+"""Keeps the curves of all nodes, judges them tick by tick off the loop, and holds each node's posture.
 
 A node's readings move the posture of what concerns that node alone: a captured plant that fakes a surge
-must not stop the whole grid. *Held* is latched: it ends by a person's word, or when all four curves can be
-judged again and none is dangerous; a curve that stops making sense is not the end of a danger.
+must not stop the whole grid.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import structlog
 
+from dispatch_server.awareness.recorder import Recorder
+from dispatch_server.counters import Counters
 from protocol.messages import Sample
 from situational import (
+    DEFAULT_PLAYBOOK,
     METRICS,
+    BaselineError,
+    Change,
     Hazard,
-    LetterFilter,
     Metric,
-    NodeSeries,
+    Playbook,
     Posture,
     SampleError,
+    Stance,
     TooManyNodesError,
-    Trend,
-    classify_windows,
-    fuse,
-    posture_for,
+    Watch,
+    decide,
+    release,
 )
 from situational import Sample as SeriesSample
 
-_MAX_NODES = 20_000
+MAX_NODES = 20_000
+OnChange = Callable[[str, Change], None]
+_PASS = 100  # nodes judged at once: what a pass does on the loop takes it less than some 4 ms
+_SLICE = 200  # series whose usual levels are packed or read before the loop has its turn again
+_TELL_EVERY_S = 60.0  # so often the log tells of one node's readings that are refused
 _log = structlog.get_logger("awareness")
 
 
-@dataclass(slots=True)
-class NodeView:
-    """What is known of one node: the adopted trends, the hazard of its curves, the posture that follows."""
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One moment: monotonic seconds; wall-clock ms; how far local time is ahead of UTC, in s."""
 
-    filters: dict[Metric, LetterFilter] = field(default_factory=dict)
-    hazard: Hazard | None = None
-    posture: Posture = Posture.NORMAL
-
-    @property
-    def letters(self) -> dict[str, str]:
-        """Metric -> adopted letter."""
-        return {metric.value: kept.trend.letter.value for metric, kept in self.filters.items()}
+    monotonic_s: float
+    wall_ms: int
+    utc_offset_s: float
 
 
 class Awareness:
-    """Third line of defence (P1 §2.3). `on_posture(node, before, after, why)` is told of each change."""
+    """Third line of defence (P1 §2.3). `on_change(node, change)` is told of each change of a posture."""
 
-    def __init__(self, on_posture: Callable[[str, Posture, Posture, str], None]) -> None:
-        self.nodes: dict[str, NodeView] = {}
-        self._series = NodeSeries(max_nodes=_MAX_NODES)
+    def __init__(
+        self,
+        on_change: OnChange,
+        recorder: Recorder,
+        counters: Counters,
+        *,
+        playbook: Playbook = DEFAULT_PLAYBOOK,
+        period_s: float = 5.0,
+    ) -> None:
+        self._on_change = on_change
+        self._recorder = recorder
+        self._counters = counters
+        self._playbook = playbook
+        self._period_s = period_s
+        self._watch = Watch(max_nodes=MAX_NODES, period_s=period_s)
+        self._stances: dict[str, Stance] = {}
         self._heard: dict[str, float] = {}
-        self._on_posture = on_posture
+        self._taken: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+        self._most = _PASS
+        # Its own: judging must not wait behind names that do not resolve in the loop's common threads.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judging")
+
+    # --- what is known ---
+
+    @property
+    def nodes(self) -> list[str]:
+        """Every node of which anything was judged or held, by name."""
+        return sorted({*self._watch.hazards(), *self._stances})
+
+    def hazards(self) -> Mapping[str, Hazard]:
+        """What was judged last, of each node of which anything was."""
+        return self._watch.hazards()
+
+    def hazard(self, node: str) -> Hazard | None:
+        """What was judged of a node last; None when nothing was."""
+        return self._watch.hazard(node)
+
+    def letters(self, node: str) -> dict[str, str]:
+        """Metric -> adopted letter."""
+        return {metric.value: letter.value for metric, letter in self._watch.letters(node).items()}
 
     @property
     def posture(self) -> Posture:
         """The strongest posture of any node, for display."""
-        return self.posture_of(self.nodes)
+        return self.posture_of(self._stances)
 
     def posture_of(self, nodes: Iterable[str]) -> Posture:
         """The strongest posture of these nodes."""
-        return max((self.nodes[node].posture for node in nodes if node in self.nodes), default=Posture.NORMAL)
+        held = (self._stances[node].posture for node in nodes if node in self._stances)
+        return max(held, default=Posture.NORMAL)
 
-    def take(self, samples: Iterable[Sample], now: float) -> None:
-        """Take readings in, stamped with our own monotonic clock: a node's clock is not trusted."""
+    # --- what comes in ---
+
+    def take(self, samples: Iterable[Sample], now: Now) -> None:
+        """Take readings in, stamped with our own clocks: a node's clock is not trusted.
+
+        What a node tells more often than every half period is a sign of life only: it can neither fill our
+        disk nor make its curves look steeper.
+        """
         for sample in samples:
-            self._heard[sample.node] = now
+            self._heard[sample.node] = now.monotonic_s
             values = {metric: getattr(sample, metric.value) for metric in METRICS}
             present = {metric: value for metric, value in values.items() if value is not None}
-            try:
-                self._series.record(sample.node, SeriesSample(now, present))
-            except (SampleError, TooManyNodesError) as error:
-                _log.warning("sample dropped", node=sample.node, why=str(error))
+            last = self._taken.get(sample.node)
+            if present and (last is None or now.monotonic_s - last >= self._period_s / 2):
+                self._take(sample.node, SeriesSample(now.monotonic_s, present), now)
 
-    def heard(self, node: str, now: float) -> None:
+    def _take(self, node: str, reading: SeriesSample, now: Now) -> None:
+        self._counters.add("readings")
+        try:
+            self._watch.record(node, reading)
+        except (SampleError, TooManyNodesError) as error:
+            self.refused(node, str(error), now.monotonic_s)
+        else:
+            self._taken[node] = now.monotonic_s
+            self._recorder.take(node, reading, now.wall_ms)
+
+    def refused(self, node: str, why: str, now_s: float, readings: int = 1) -> None:
+        """Readings that a node sent count for nothing. A node cannot flood our log with them."""
+        self._counters.add("readings_refused", readings)
+        if now_s - self._told.get(node, -_TELL_EVERY_S) >= _TELL_EVERY_S:
+            self._told[node] = now_s
+            _log.warning("readings refused", node=node, why=why)
+
+    def heard(self, node: str, now_s: float) -> None:
         """A sign of life."""
-        self._heard[node] = now
+        self._heard[node] = now_s
 
-    def is_silent(self, node: str, now: float, after_s: float) -> bool:
+    def is_silent(self, node: str, now_s: float, after_s: float) -> bool:
         """Whether nothing was heard of a node for `after_s`; one never heard of is given that time first."""
-        return now - self._heard.setdefault(node, now) >= after_s
+        return now_s - self._heard.setdefault(node, now_s) >= after_s
 
-    async def tick(self) -> None:
-        """Classify everything, adopt letters that last, move postures."""
-        trends = await asyncio.to_thread(classify_windows, self._series.windows())
-        by_node: dict[str, dict[Metric, Trend]] = {}
-        for (node, metric), trend in trends.items():
-            by_node.setdefault(node, {})[metric] = trend
-        for node, latest in by_node.items():
-            self._judge(node, self.nodes.setdefault(node, NodeView()), latest)
+    # --- judging ---
 
-    def _judge(self, node: str, view: NodeView, latest: dict[Metric, Trend]) -> None:
-        for metric, trend in latest.items():
-            view.filters[metric] = view.filters.get(metric, LetterFilter()).push(trend)
-        view.hazard = fuse({metric: kept.trend for metric, kept in view.filters.items()})
-        wanted = posture_for({node: view.hazard}).posture
-        still_held = view.posture is Posture.HELD and view.hazard.judged < len(METRICS)
-        if not (still_held and wanted < Posture.HELD):
-            self._move(node, view, wanted, view.hazard.level.name.lower())
+    async def tick(self, now: Now) -> None:
+        """Judge every node that has something new, off the loop; move postures.
 
-    def release(self, person: str) -> None:
-        """A person takes every posture back to normal; what was measured so far no longer counts."""
-        for node, view in self.nodes.items():
-            view.filters.clear()
-            view.hazard = None
-            self._series.forget(node)
-            self._move(node, view, Posture.NORMAL, f"released by {person}")
+        It ends after a period whatever still comes in: alarms wait for it.
+        """
+        loop = asyncio.get_running_loop()
+        until_s, wall_s, defects = loop.time() + self._period_s, now.wall_ms / 1000, 0
+        while loop.time() <= until_s:
+            asked = self._watch.snapshot(now.monotonic_s, wall_s, now.utc_offset_s, most=self._most)
+            if asked is None:
+                break
+            try:
+                hazards = self._watch.adopt(
+                    await loop.run_in_executor(self._thread, self._watch.judge, asked)
+                )
+            except Exception:  # noqa: BLE001 - met by one node's numbers: it must not blind us to the others
+                defects += 1
+                self._most = 1  # each by itself, so that only the node that it comes from goes unjudged
+                _log.exception("judging failed", nodes=len(asked.nodes), first=asked.nodes[0])
+                continue
+            for node, hazard in hazards.items():
+                stance = self._stances.get(node, Stance(since_s=now.monotonic_s))
+                self._move(node, *decide(stance, hazard, now.monotonic_s, self._playbook))
+        if not defects:
+            self._most = _PASS
 
-    def restore(self, postures: Mapping[str, Posture]) -> None:
+    def release(self, person: str, now_s: float) -> None:
+        """A person takes every posture back to normal; what those nodes told so far no longer counts."""
+        for node, stance in list(self._stances.items()):
+            if stance.posture is Posture.NORMAL:
+                continue  # its curves are still good: forgetting them would blind us for minutes
+            hazard = self._watch.hazard(node)
+            self._watch.reset(node)
+            self._move(node, *release(stance, person, now_s, hazard))
+
+    def _move(self, node: str, stance: Stance, change: Change | None) -> None:
+        self._stances[node] = stance
+        if change:
+            self._on_change(node, change)
+
+    # --- over restarts ---
+
+    def restore(self, postures: Mapping[str, Posture], now_s: float) -> None:
         """Take up the postures that held before a restart."""
         for node, posture in postures.items():
-            self.nodes[node] = NodeView(posture=posture)
+            self._stances[node] = Stance(posture, now_s)
 
-    def _move(self, node: str, view: NodeView, posture: Posture, why: str) -> None:
-        before, view.posture = view.posture, posture
-        if before is not posture:
-            self._on_posture(node, before, posture, why)
+    async def load(self) -> None:
+        """Take up what was usual before a restart."""
+        for place, ((node, name), data) in enumerate((await self._recorder.usual()).items(), start=1):
+            try:
+                self._watch.restore(node, Metric(name), data)
+            except (BaselineError, ValueError) as error:
+                _log.warning("what was usual is learned anew", node=node, metric=name, why=str(error))
+            if place % _SLICE == 0:
+                await asyncio.sleep(0)
+
+    async def save(self, wall_ms: int) -> None:
+        """Write what was recorded, and what is usual where that changed."""
+        await self._recorder.save(await self._usual(), wall_ms)
+
+    async def close(self, wall_ms: int) -> None:
+        """Write everything that waits."""
+        self._thread.shutdown(wait=False)
+        await self._recorder.close(await self._usual(), wall_ms)
+
+    async def _usual(self) -> dict[tuple[str, str], bytes]:
+        found: dict[tuple[str, str], bytes] = {}
+        while changed := self._watch.baselines(most=_SLICE):
+            found |= {(node, metric.value): data for (node, metric), data in changed.items()}
+            await asyncio.sleep(0)
+        return found

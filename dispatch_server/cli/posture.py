@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from dispatch_server.cli.connect import connect
+from dispatch_server.cli.words import POSTURE_MEANS
 from protocol.terminal.options import ConfigOption, JsonOption, LanguageOption, name
 from protocol.terminal.program import command_group
 from protocol.terminal.screen import tell
@@ -23,8 +24,9 @@ def release(
     as_json: JsonOption = False,
     lang: LanguageOption = None,
 ) -> None:
-    """Take every posture back to normal; the ledger keeps who did it."""
+    """Take every posture back to normal; the ledger keeps who did it. What goes on raises it again."""
     talk = connect(config, lang, as_json=as_json)
     result = talk.ask("release-posture", person=person)
     now = posture_text(Posture[result["posture"].upper()], Language(talk.language.value))
-    talk.tell(result, lambda _: tell(say(SENTENCES["released"], talk.language, posture=now)))
+    means = say(POSTURE_MEANS[Posture[result["posture"].upper()]], talk.language)
+    talk.tell(result, lambda _: tell(f"{say(SENTENCES['released'], talk.language, posture=now)} ({means})"))

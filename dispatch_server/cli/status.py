@@ -3,10 +3,11 @@
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dispatch_server.cli import words
 from dispatch_server.cli.connect import connect
 from protocol.keys import Role
 from protocol.terminal.options import ConfigOption, JsonOption, LanguageOption
@@ -14,13 +15,28 @@ from protocol.terminal.orders import heads
 from protocol.terminal.program import command_group
 from protocol.terminal.tables import ABNORMAL, NOTABLE, cell, pairs, show, table, watch
 from protocol.texts import HEADS, LINK_STATES, ROLES, SENTENCES, Language, say
-from situational import METRICS, Level, Posture
-from situational.texts import Language as TrendLanguage
-from situational.texts import level_text, metric_text, posture_text
+from situational import (
+    METRICS,
+    Hazard,
+    Letter,
+    Level,
+    Metric,
+    Posture,
+    Reason,
+    ReasonCode,
+    hazard_text,
+    metric_text,
+    posture_text,
+    reason_text,
+)
+from situational import Language as TrendLanguage
 
 app = command_group()
 _EVERY = 1.0  # s
 _CALM = frozenset({Level.NORMAL, Level.LIFTING})
+_NOT_KNOWN = "dim"
+_NAMED = 5  # nodes in one line; the table has them all
+_SAYS_NOTHING = frozenset({ReasonCode.STEADY, ReasonCode.CANNOT_TELL})
 
 
 @app.command()
@@ -41,7 +57,20 @@ def status(
 
 def draw(result: dict[str, Any], language: Language) -> Group:
     """What `status` answered, as tables."""
-    return Group(_itself(result, language), _links(result, language), _nodes(result, language))
+    nodes = sorted(result["nodes"].items())
+    hazards = {node: hazard for node, view in nodes if (hazard := _hazard_of(view))}
+    parts: list[RenderableType] = [*_banner(result["alarms"], language), _itself(result, language)]
+    parts += [_links(result, language), _nodes(result, hazards, language)]
+    return Group(*parts, *_reasons(hazards, language), *_postures(result, language))
+
+
+def _banner(alarms: dict[str, int], language: Language) -> list[Text]:
+    """A line while an alarm wants acknowledgement; `alarms` are the counts, the first one in all states."""
+    wanting = alarms.get("unacknowledged in all", 0)
+    if not wanting:
+        return []
+    every = sum(alarms.values()) - wanting
+    return [cell(say(words.SENTENCES["unacknowledged"], language, count=wanting, all=every), ABNORMAL)]
 
 
 def _itself(result: dict[str, Any], language: Language) -> Table:
@@ -79,24 +108,81 @@ def _links(result: dict[str, Any], language: Language) -> Table:
     return made
 
 
-def _nodes(result: dict[str, Any], language: Language) -> Table:
+def _nodes(result: dict[str, Any], hazards: dict[str, Hazard], language: Language) -> Table:
     metrics = [metric_text(metric, TrendLanguage(language.value)) for metric in METRICS]
     columns = [*heads(language, "node"), *metrics, *heads(language, "hazard", "posture")]
     made = table(say(SENTENCES["nodes"], language), columns)
     for node, view in sorted(result["nodes"].items()):
         letters = [cell(view["letters"].get(metric.value, "").replace("none", "—")) for metric in METRICS]
         made.add_row(
-            cell(node), *letters, _hazard(view["hazard"], language), _posture(view["posture"], language)
+            cell(node), *letters, _hazard(hazards.get(node), language), _posture(view["posture"], language)
         )
     return made
 
 
-def _hazard(name: str | None, language: Language) -> Text:
-    if name is None:
-        return cell(say(SENTENCES["not judged"], language))
-    level = Level[name.upper()]
-    style = "" if level in _CALM else NOTABLE if level < Level.HIGH else ABNORMAL
-    return cell(level_text(level, TrendLanguage(language.value)), style)
+def _hazard_of(view: dict[str, Any]) -> Hazard | None:
+    if view["hazard"] is None:
+        return None
+    reasons = (
+        Reason(
+            ReasonCode(reason["code"]),
+            Metric(reason["metric"]) if reason["metric"] else None,
+            Letter(reason["letter"]),
+            reason["growth"],
+        )
+        for reason in view["reasons"]
+    )
+    return Hazard(Level[view["hazard"].upper()], Letter(view["leading"]), view["judged"], tuple(reasons))
+
+
+def _hazard(hazard: Hazard | None, language: Language) -> Text:
+    if hazard is None:
+        return cell(say(SENTENCES["not judged"], language), _NOT_KNOWN)
+    if hazard.level in _CALM:
+        style = "" if hazard.judged else _NOT_KNOWN
+    else:
+        style = NOTABLE if hazard.level < Level.HIGH else ABNORMAL
+    return cell(hazard_text(hazard, TrendLanguage(language.value)), style)
+
+
+def _reasons(hazards: dict[str, Hazard], language: Language) -> list[Table]:
+    """Why a node is not simply normal, in words; nothing at all while every node is."""
+    shown = {node: h for node, h in hazards.items() if h.level is not Level.NORMAL or h.is_safe_again}
+    if not shown:
+        return []
+    columns = [say(words.HEADS[key], language) for key in ("node", "reasons")]
+    made = table(say(words.SENTENCES["reasons"], language), columns)
+    trends = TrendLanguage(language.value)
+    for node, hazard in shown.items():
+        telling = [reason for reason in hazard.reasons if reason.code not in _SAYS_NOTHING]
+        made.add_row(cell(node), Text("\n").join(cell(reason_text(reason, trends)) for reason in telling))
+    return [made]
+
+
+def _postures(result: dict[str, Any], language: Language) -> list[Text]:
+    """What the postures that hold mean for dispatching, the strongest first."""
+    nodes: dict[Posture, list[str]] = {}
+    for node, view in sorted(result["nodes"].items()):
+        nodes.setdefault(Posture[view["posture"].upper()], []).append(node)
+    lines = [
+        say(
+            words.SENTENCES["postures"],
+            language,
+            posture=posture_text(posture, TrendLanguage(language.value)),
+            nodes=_some(nodes[posture]),
+            means=say(words.POSTURE_MEANS[posture], language),
+        )
+        for posture in sorted(nodes, reverse=True)
+        if posture is not Posture.NORMAL
+    ]
+    if lines and Role(result["role"]) is Role.CENTER:
+        lines.append(say(words.SENTENCES["center"], language))
+    return [cell(line) for line in lines]
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" +{more}" if more > 0 else "")
 
 
 def _posture(name: str, language: Language) -> Text:

@@ -178,6 +178,8 @@ def _config(deployment: Deployment, node: Node) -> str:
     if node.is_server:
         lines += ["[identity]", 'store = "identity.db"', 'key = "identity.key"']
         lines += ["[timers]", "poll_interval_ms = 1000", "hold_ms = 400"]
+        # All nodes share this machine's load: that it is busy must not hold up orders.
+        lines += ["[playbook]", 'medium = "normal"', 'high = "normal"', 'major = "held"']
         for child in deployment.nodes.values():
             if child.superior == node.name:
                 lines += _link(deployment, child)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from dispatch_server.counters import Counters
 from dispatch_server.links.backoff import Backoff
 from protocol.aio.ports import RandomBytes, Stream, first_of, rest, send
 from protocol.aio.station import Policy, Station
@@ -70,6 +71,12 @@ class LinkStatus:
 class Superior(Protocol):
     """What the node behind its links does with what comes up them."""
 
+    counters: Counters
+
+    def on_fault(self, node: str, error: Exception) -> None:
+        """A link ended because one of its sides found the other wrong."""
+        ...
+
     def on_report(self, node: str, samples: tuple[Sample, ...]) -> None:
         """A node answered a poll, perhaps with telemetry: its own or, from a center, its region's."""
         ...
@@ -114,6 +121,7 @@ class Link:
         """Keep the link up until cancelled. Raises JournalError only."""
         while True:
             self.status.state = LinkState.DIALLING
+            self.superior.counters.add("handshakes")
             fault = False
             began = asyncio.get_running_loop().time()
             try:
@@ -136,6 +144,9 @@ class Link:
     def _tell(self, error: Exception, *, fault: bool) -> None:
         silent = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
         text = str(error) or silent
+        self.superior.counters.add_fault(error)
+        if fault or (isinstance(error, LinkLost) and error.code is WireCode.SEAL):
+            self.superior.on_fault(self.node, error)  # the peer met an altered message of ours
         if fault:
             self.status.faults += 1
             _log.warning("peer at fault", node=self.node, why=text)
@@ -172,6 +183,8 @@ class Link:
         self._backoff.succeeded()
         self.status.state = LinkState.CONNECTED
         self.status.sessions += 1
+        if self.status.sessions > 1:
+            self.superior.counters.add("reconnects")
         self.status.last_error = ""
         _log.info("link open", node=self.node)
 
@@ -238,6 +251,8 @@ class _Conversation:
 
     async def _on_report(self, report: Reported) -> None:
         link = self._link
+        link.superior.counters.add("frames_received")
+        link.superior.counters.add("sealed_received", len(report.items) + len(report.requests))
         link.superior.on_report(link.node, report.samples)
         for request in report.requests:
             if self._requests.full() or not self._has_token():
@@ -277,8 +292,9 @@ class _Conversation:
         while True:
             self._link.wake.clear()
             await self._flush()
-            self._link.status.polls += self._session.polls - self._counted
-            self._counted = self._session.polls
+            polled, self._counted = self._session.polls - self._counted, self._session.polls
+            self._link.status.polls += polled
+            self._link.superior.counters.add("polls", polled)
             await rest(self._session, self._link.wake)
 
     async def _flush(self) -> None:

@@ -10,7 +10,7 @@ from dispatch_server.orders.checks import Rules
 from dispatch_server.orders.observer import Observer
 from protocol.aio.station import Station, Work
 from protocol.compose import follow
-from protocol.errors import OrderRefused, RefusalCode
+from protocol.errors import OrderRefused
 from protocol.items import (
     AnswerItem,
     AskItem,
@@ -34,7 +34,7 @@ class Headquarters:
     """The policy of the HQ station. `routes`: plant -> the direct subordinate that leads to it.
 
     `heard` is told of each plant that gave a sign of life, also from behind a center; `on_refused` of each
-    event that was not taken.
+    event that was not taken, with the direct peer that it came from.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Headquarters:
         *,
         posture_of: Callable[[Iterable[str]], Posture],
         heard: Callable[[str], None],
-        on_refused: Callable[[RefusalCode], None] = lambda _code: None,
+        on_refused: Callable[[str, OrderRefused], None] = lambda _peer, _refusal: None,
     ) -> None:
         self._station = station
         self._routes = routes
@@ -79,6 +79,7 @@ class Headquarters:
             verified = self._station.verify(item.signed)
         except OrderRefused as refusal:
             work.refusals += 1
+            self._on_refused(peer, refusal)
             work.note("security", peer, what="event refused", code=refusal.code, why=refusal.detail)
             if order := order_of(item):
                 self._tell(work, peer, item.signed.hash, order, refusal)
@@ -98,7 +99,7 @@ class Headquarters:
 
     def _refuse(self, work: Work, peer: str, verified: VerifiedEvent, refusal: OrderRefused) -> None:
         event, signer = verified.event, verified.signer
-        self._on_refused(refusal.code)
+        self._on_refused(peer, refusal)
         _log.warning(
             "event refused", order=event.order, input=event.input, signer=signer.name, why=str(refusal)
         )

@@ -9,7 +9,7 @@ from dispatch_server.__main__ import app
 from tests.dispatch_server.support import write_config
 from tests.support.terminal import run
 
-COMMANDS = "run check-config status orders show posture pki user ledger demo"
+COMMANDS = "run check-config status orders show posture pki user ledger demo alarms risk telemetry"
 
 
 def test_help_lists_every_command() -> None:

@@ -1,12 +1,18 @@
 import os
+import sqlite3
 from pathlib import Path
 
+import pytest
+
 from dispatch_server.__main__ import app
+from dispatch_server.awareness.store import TelemetryStore
 from dispatch_server.identity.sealing import create_key_file
 from protocol.keys import Role
 from tests.dispatch_server.support import CENTER, HQ, write_config
 from tests.support.deployment import write_keys
 from tests.support.terminal import run
+
+EXPERTS = Path(__file__).parents[2] / "configs" / "risk-experts.toml"
 
 
 def prepare(folder: Path, role: Role = Role.HQ, node: str = "hq") -> None:
@@ -88,3 +94,145 @@ def test_a_file_that_is_not_toml_is_one_line(tmp_path: Path) -> None:
     assert told.exit_code == 1
     assert told.err.count("\n") == 1
     assert "is not TOML" in told.err
+
+
+# Awareness
+
+
+def facts_of(folder: Path, text: str = "", *, base: str = HQ) -> str:
+    told = run(app, "check-config", write_config(folder, base + text))
+    assert told.exit_code == 0, told
+    return told.out
+
+
+def refused(folder: Path, text: str) -> str:
+    """What stands on standard error as the only refusal."""
+    told = run(app, "check-config", write_config(folder, HQ + text))
+    assert told.exit_code == 1, told
+    assert told.err.count("refused: ") == 1
+    return told.err
+
+
+def test_the_playbook_is_explained_as_what_people_will_meet(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    out = facts_of(tmp_path)
+    for part in (
+        "hazard medium: heightened: each issue needs the approval of a second person, a supervisor",
+        "hazard high: restricted: only the order types that the configuration lists",
+        "hazard major: held: nothing is issued or confirmed over the network: use the telephone",
+        "only a person ends: held; other postures end 120 s after their hazard",
+    ):
+        assert part in out
+    assert "hazard advisory" not in out
+
+
+def test_a_playbook_of_one_s_own_is_explained(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    out = facts_of(
+        tmp_path,
+        '[playbook]\nadvisory = "heightened"\nlifting = "heightened"\nby_person = []\ndwell_s = 30\n',
+    )
+    assert "hazard advisory: heightened" in out
+    assert "hazard lifting: heightened" in out
+    assert "only a person ends: none; other postures end 30 s after their hazard" in out
+
+
+def test_a_playbook_that_asks_for_nothing_says_so(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    out = facts_of(tmp_path, '[playbook]\nmedium = "normal"\nhigh = "normal"\nmajor = "normal"\n')
+    assert "no hazard changes how orders are issued" in out
+
+
+def test_a_playbook_that_eases_while_a_hazard_grows_is_refused(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    err = refused(tmp_path, '[playbook]\nhigh = "normal"\n')
+    assert "playbook: the playbook's posture for HIGH is weaker than the one for MEDIUM" in err
+    assert "Let a higher level never ask for less care" in err
+
+
+def test_a_center_is_told_that_headquarters_decides(tmp_path: Path) -> None:
+    prepare(tmp_path, Role.CENTER, "south")
+    assert "headquarters decides by its own what is issued" in facts_of(tmp_path, base=CENTER)
+
+
+def test_without_a_store_it_says_what_is_lost(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    assert "end with the process: telemetry.store would keep them" in facts_of(tmp_path)
+
+
+def test_a_store_that_can_be_made_is_not_made_by_the_check(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    out = facts_of(tmp_path, '[telemetry]\nstore = "new/folder/telemetry.db"\nkeep_days = 7\n')
+    assert f"curves are kept for 7 days in {tmp_path / 'new' / 'folder' / 'telemetry.db'}" in out
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_store_that_is_there_is_looked_into(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    TelemetryStore(tmp_path / "telemetry.db").close()
+    before = (tmp_path / "telemetry.db").read_bytes()
+    assert "curves are kept for 30 days" in facts_of(tmp_path, '[telemetry]\nstore = "telemetry.db"\n')
+    assert (tmp_path / "telemetry.db").read_bytes() == before
+
+
+def test_a_store_that_is_another_program_s_file_is_refused(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    with sqlite3.connect(tmp_path / "journal.db") as other:
+        other.execute("CREATE TABLE precious (x)")
+    other.close()
+    err = refused(tmp_path, '[telemetry]\nstore = "journal.db"\n')
+    assert "it is another program's file. Name a file of its own" in err
+
+
+def test_a_store_under_a_file_is_refused(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    err = refused(tmp_path, '[telemetry]\nstore = "node.crt/telemetry.db"\n')
+    assert f"{tmp_path / 'node.crt'} is no folder. Name a file in a folder" in err
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_store_that_this_account_may_not_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exists: bool
+) -> None:
+    prepare(tmp_path)
+    if exists:
+        TelemetryStore(tmp_path / "telemetry.db").close()
+    closed = tmp_path / "telemetry.db" if exists else tmp_path
+    monkeypatch.setattr("os.access", lambda path, mode: path != closed)
+    assert f"{closed} cannot be written" in refused(tmp_path, '[telemetry]\nstore = "telemetry.db"\n')
+
+
+def test_experts_that_can_be_read_are_counted(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    (tmp_path / "experts.toml").write_bytes(EXPERTS.read_bytes())
+    assert "risk board: 5 experts on 19 factors" in facts_of(tmp_path, '[risk]\nexperts = "experts.toml"\n')
+    assert "no risk board: risk.experts names no file" in facts_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "cell"),
+    [
+        ("C24 = { probability = [6.5, 7.5]", "C24 = { probability = [7.5, 6.5]", "C24 / probability"),
+        ("severity = [4.5, 6.0]", "severity = [4.5, 60.0]", "C11 / severity / upper"),
+        ('name = "Example expert 2"', 'name = "Example expert 1"', "experts[2] / name"),
+        ("weight = 0.2", "weight = 0.3", "experts / weight"),
+        ("C55 = ", "C99 = ", "C99"),
+    ],
+)
+def test_the_wrong_cell_of_the_experts_is_named(tmp_path: Path, right: str, wrong: str, cell: str) -> None:
+    prepare(tmp_path)
+    text = EXPERTS.read_text("utf-8")
+    assert right in text
+    (tmp_path / "experts.toml").write_text(text.replace(right, wrong, 1), "utf-8")
+    err = refused(tmp_path, '[risk]\nexperts = "experts.toml"\n')
+    assert f"risk.experts: {tmp_path / 'experts.toml'}" in err
+    assert cell in err
+
+
+def test_an_experts_file_that_is_not_there_or_not_toml_is_refused(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    assert "No such file" in refused(tmp_path, '[risk]\nexperts = "none.toml"\n')
+    (tmp_path / "bad.toml").write_bytes(b"experts = [\n")
+    assert "bad.toml" in refused(tmp_path, '[risk]\nexperts = "bad.toml"\n')
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
+    assert "binary.json" in refused(tmp_path, '[risk]\nexperts = "binary.json"\n')

@@ -9,7 +9,7 @@ from dispatch_server.__main__ import app
 from dispatch_server.cli.status import draw
 from protocol.aio.control import CommandFailed
 from protocol.texts import Language
-from situational import METRICS, Letter, Level, Posture
+from situational import METRICS, Letter, Level, Metric, Posture, ReasonCode
 from tests.dispatch_server.support import CENTER, program, write_config
 from tests.support import orders
 from tests.support.terminal import run
@@ -22,9 +22,19 @@ def link(node: str = "plant-a", **more: Any) -> dict[str, Any]:
 
 def status(**more: Any) -> dict[str, Any]:
     letters = {metric.value: letter for metric, letter in zip(METRICS, "ABCG", strict=True)}
-    nodes = {"plant-a": {"letters": letters, "hazard": "normal", "posture": "normal"}}
     facts = {"node": "hq", "role": "hq", "term": 3, "posture": "normal", "superior": None, "links": [link()]}
-    return facts | {"nodes": nodes, "open_orders": 1, "ledger_entry": 99} | more
+    counts = {"unacknowledged in all": 0}
+    more = {"nodes": {"plant-a": node(letters=letters)}, "alarms": counts} | more
+    return facts | {"open_orders": 1, "ledger_entry": 99} | more
+
+
+def node(**more: Any) -> dict[str, Any]:
+    facts = {"letters": {}, "hazard": "normal", "judged": 4, "leading": "A", "reasons": []}
+    return facts | {"posture": "normal"} | more
+
+
+def reason(code: str, metric: str | None = None, letter: str = "B", growth: float = 0.5) -> dict[str, Any]:
+    return {"code": code, "metric": metric, "letter": letter, "growth": growth}
 
 
 def coloured(result: dict[str, Any]) -> str:
@@ -77,7 +87,9 @@ def test_what_is_normal_has_no_colour() -> None:
         {"links": [link(faults=1)]},
         {"posture": "held"},
         {"superior": {"name": "hq", "connected": False}},
-        {"nodes": {"plant-a": {"letters": {}, "hazard": "major", "posture": "held"}}},
+        {"nodes": {"plant-a": node(hazard="major")}},
+        {"nodes": {"plant-a": node(posture="held")}},
+        {"alarms": {"unacknowledged in all": 1, "unacknowledged": 1}},
     ],
 )
 def test_what_is_abnormal_is_red(change: dict[str, Any]) -> None:
@@ -88,18 +100,130 @@ def test_what_is_abnormal_is_red(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize("posture", list(Posture))
 def test_every_level_and_posture_can_be_shown_in_both_languages(level: Level, posture: Posture) -> None:
     letters = {METRICS[0].value: Letter.NONE.value}
-    node = {"letters": letters, "hazard": level.name.lower(), "posture": posture.name.lower()}
+    view = node(letters=letters, hazard=level.name.lower(), posture=posture.name.lower())
     for language in Language:
-        draw(status(nodes={"x": node}, posture=posture.name.lower()), language)
+        draw(status(nodes={"x": view}, posture=posture.name.lower()), language)
 
 
 def test_a_node_that_cannot_be_judged_yet_says_so(tmp_path: Path) -> None:
     config = write_config(tmp_path)
-    node = {"letters": {METRICS[0].value: "none"}, "hazard": None, "posture": "normal"}
-    with program(config, status=status(nodes={"plant-a": node})):
+    view = node(letters={METRICS[0].value: "none"}, hazard=None, judged=0)
+    with program(config, status=status(nodes={"plant-a": view})):
         told = run(app, "status", "--config", config)
     assert "not judged yet" in told.out
     assert "—" in told.out
+
+
+def text_of(tmp_path: Path, *options: str, **more: Any) -> str:
+    config = write_config(tmp_path)
+    with program(config, status=status(**more)):
+        return run(app, "status", "--config", config, *options).out
+
+
+@pytest.mark.parametrize("judged", [0, 1, 3, 4])
+def test_a_hazard_says_how_much_is_known(tmp_path: Path, judged: int) -> None:
+    view = node(hazard="high", judged=judged)
+    assert f"high hazard ({judged} of 4 metrics judged)" in text_of(tmp_path, nodes={"plant-a": view})
+
+
+def test_normal_of_which_nothing_is_known_is_not_called_normal(tmp_path: Path) -> None:
+    nothing = {"plant-a": node(judged=0)}
+    out = text_of(tmp_path, nodes=nothing)
+    row = next(line for line in out.splitlines() if "0 of 4 metrics judged" in line)
+    assert "not known" in row
+    assert "│ normal (" not in row
+    assert "无法判定（可判定0/4项指标）" in text_of(tmp_path, "--lang", "zh", nodes=nothing)
+
+
+def test_normal_of_which_something_is_known_is_called_so(tmp_path: Path) -> None:
+    assert "normal (3 of 4 metrics judged)" in text_of(tmp_path, nodes={"plant-a": node(judged=3)})
+
+
+def test_a_danger_is_explained_in_words_and_what_says_nothing_is_left_out(tmp_path: Path) -> None:
+    reasons = [
+        reason("growth-large", "network_flow", growth=2.4),
+        reason("steady", "memory_used", "A"),
+        reason("cannot-tell", "logged_in_nodes", "none"),
+    ]
+    nodes = {"plant-a": node(hazard="high", reasons=reasons)}
+    out = text_of(tmp_path, nodes=nodes)
+    assert "network flow: accelerating growth, large: up 240%" in out
+    assert "memory in use: unchanged" not in out
+    assert "cannot be told" not in out
+    assert "网络流量：加速增长，大幅增加240%" in text_of(tmp_path, "--lang", "zh", nodes=nodes)
+
+
+def test_each_reason_has_a_line_of_its_own(tmp_path: Path) -> None:
+    reasons = [reason("danger-holds"), reason("growth-small", "network_flow", "C")]
+    out = text_of(tmp_path, nodes={"plant-a": node(hazard="medium", reasons=reasons)}).splitlines()
+    (first,) = (i for i, line in enumerate(out) if "nothing says yet that the danger has ended" in line)
+    assert "network flow: uniform growth, up 50%" in out[first + 1]
+
+
+def test_a_danger_that_is_over_is_told_although_the_level_is_normal(tmp_path: Path) -> None:
+    over = node(reasons=[reason("danger-over", letter="A")])
+    assert "danger is over, safe (4 of 4" in text_of(tmp_path, nodes={"plant-a": over})
+
+
+def test_while_every_node_is_normal_no_reasons_are_shown(tmp_path: Path) -> None:
+    quiet = node(reasons=[reason("steady", "memory_used", "A")])
+    assert "Hazards and why" not in text_of(tmp_path, nodes={"plant-a": quiet})
+
+
+@pytest.mark.parametrize("code", list(ReasonCode))
+@pytest.mark.parametrize("metric", [None, *METRICS])
+def test_every_reason_can_be_shown(code: ReasonCode, metric: Metric | None) -> None:
+    given = reason(code.value, metric.value if metric else None)
+    for language in Language:
+        draw(status(nodes={"x": node(hazard="high", reasons=[given])}), language)
+
+
+@pytest.mark.parametrize(
+    ("posture", "english", "chinese"),
+    [
+        ("heightened", "each issue needs the approval of a second person", "每次下令须经第二人"),
+        ("restricted", "only the order types that the configuration lists", "仅可下达配置所列类型"),
+        ("held", "use the telephone", "改用电话"),
+    ],
+)
+def test_a_posture_says_what_it_means_for_dispatching(
+    tmp_path: Path, posture: str, english: str, chinese: str
+) -> None:
+    nodes = {"plant-a": node(posture=posture), "plant-b": node()}
+    out = text_of(tmp_path, nodes=nodes, posture=posture)
+    (line,) = (line for line in out.splitlines() if english in line)
+    assert "(plant-a)" in line
+    assert chinese in text_of(tmp_path, "--lang", "zh", nodes=nodes, posture=posture)
+
+
+def test_the_strongest_posture_comes_first_and_normal_is_not_explained(tmp_path: Path) -> None:
+    nodes = {"a": node(posture="heightened"), "b": node(posture="held"), "c": node()}
+    out = text_of(tmp_path, nodes=nodes, posture="held")
+    assert out.index("use the telephone") < out.index("second person")
+    assert "as usual" not in out
+
+
+def test_many_nodes_of_one_posture_are_one_line(tmp_path: Path) -> None:
+    nodes = {f"n-{i}": node(posture="held") for i in range(8)}
+    assert "network issuing held (n-0, n-1, n-2, n-3, n-4 +3)" in text_of(tmp_path, nodes=nodes)
+
+
+def test_a_center_says_that_headquarters_decides(tmp_path: Path) -> None:
+    nodes = {"plant-b": node(posture="held")}
+    assert "headquarters decides by its own" in text_of(tmp_path, role="center", nodes=nodes)
+    assert "headquarters decides by its own" not in text_of(tmp_path, role="hq", nodes=nodes)
+
+
+def test_alarms_that_want_acknowledgement_are_the_first_line(tmp_path: Path) -> None:
+    counts = {"unacknowledged in all": 2, "unacknowledged": 1, "returned-unacknowledged": 1, "shelved": 1}
+    out = text_of(tmp_path, alarms=counts)
+    assert out.splitlines()[0] == "alarms to be acknowledged: 2 of 3 (dispatch-server alarms)"
+    assert text_of(tmp_path, "--lang", "zh", alarms=counts).startswith("2 个告警待确认，共 3 个")
+
+
+def test_acknowledged_alarms_make_no_banner(tmp_path: Path) -> None:
+    out = text_of(tmp_path, alarms={"unacknowledged in all": 0, "acknowledged": 3})
+    assert "alarms" not in out
 
 
 def test_a_peer_s_error_text_cannot_steer_the_terminal(tmp_path: Path) -> None:
@@ -129,19 +253,3 @@ def test_an_order_that_is_not_there_exits_with_1(tmp_path: Path) -> None:
     with program(config, show=CommandFailed("unknown-order", "there is no such order here")):
         told = run(app, "show", "t-9", "--config", config)
     assert (told.exit_code, told.err) == (1, "there is no such order here\n")
-
-
-def test_a_posture_is_released_by_a_named_person(tmp_path: Path) -> None:
-    config = write_config(tmp_path)
-    with program(config, release_posture={"posture": "normal"}) as server:
-        told = run(app, "posture", "release", "--person", "chen", "--config", config, "--lang", "zh")
-    assert told.out == "态势处置：正常下令\n"
-    assert server.asked == [("release-posture", {"person": "chen"})]
-
-
-def test_nobody_releases_a_posture_without_a_name(tmp_path: Path) -> None:
-    config = write_config(tmp_path)
-    with program(config, release_posture={"posture": "normal"}) as server:
-        assert run(app, "posture", "release", "--config", config).exit_code == 2
-        assert run(app, "posture", "release", "--person", "X Y", "--config", config).exit_code == 2
-    assert server.asked == []

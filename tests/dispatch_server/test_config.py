@@ -10,12 +10,14 @@ from dispatch_server.config import (
     ServerSettings,
     check_directions,
     load_server_settings,
+    playbook_of,
     refusals,
     routes_of,
 )
 from protocol.errors import ConfigurationRefused
 from protocol.keys import NODE_ROLES, Role
 from protocol.settings import read_toml, resolve
+from situational import DEFAULT_PLAYBOOK, Level, Playbook, Posture
 from tests.dispatch_server.support import CENTER, HQ, write_config
 
 
@@ -121,6 +123,23 @@ def test_a_hold_that_is_longer_than_the_interval_is_refused(tmp_path: Path) -> N
         ("[timers]\npoll = 5\n", "timers.poll"),
         ("[orders]\nanswer_within_s = 0\n", "orders.answer_within_s"),
         ('[orders]\nrestricted_types = ["anything"]\n', "orders.restricted_types.0"),
+        ('[playbook]\nhigh = "closed"\n', "playbook.high"),
+        ('[playbook]\nnormal = "held"\n', "playbook.normal"),
+        ('[playbook]\nby_person = ["normal"]\n', "playbook.by_person.0"),
+        ("[playbook]\ndwell_s = -1\n", "playbook.dwell_s"),
+        ("[playbook]\ndwell_s = inf\n", "playbook.dwell_s"),
+        ("[playbook]\ndwell_s = nan\n", "playbook.dwell_s"),
+        ('[alarms]\nfrom_level = "lifting"\n', "alarms.from_level"),
+        ("[alarms]\noperators = 0\n", "alarms.operators"),
+        ("[alarms]\non_delay_s = 601\n", "alarms.on_delay_s"),
+        ("[alarms]\noff_delay_s = 3601\n", "alarms.off_delay_s"),
+        ("[alarms]\nmax_shelf_s = 0\n", "alarms.max_shelf_s"),
+        ("[alarms]\nmax_shelf_s = 604801\n", "alarms.max_shelf_s"),
+        ("[alarms]\nshelf_s = 60\n", "alarms.shelf_s"),
+        ("[telemetry]\nkeep_days = 0\n", "telemetry.keep_days"),
+        ("[telemetry]\nkeep_days = nan\n", "telemetry.keep_days"),
+        ("[telemetry]\nstore = 5\n", "telemetry.store"),
+        ("[risk]\nexperts = true\n", "risk.experts"),
         (link("x", "server"), "links.3.role"),
         (link("x", "plant").replace("192.0.2.99", ""), "links.3.host"),
         ("[superior]\nhost = '192.0.2.1'\n", "superior"),
@@ -192,3 +211,53 @@ def test_what_loads_never_leads_up_or_level(below: Role, own: str) -> None:
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert resolve(tmp_path, Path("keys/x")) == tmp_path / "keys" / "x"
     assert resolve(tmp_path, Path("/etc/x")) == Path("/etc/x")
+
+
+# Awareness
+
+
+def playbook(text: str, folder: Path) -> Playbook:
+    return playbook_of(load_server_settings(write_config(folder, f"{HQ}[playbook]\n{text}")).playbook)
+
+
+def test_the_playbook_that_is_not_configured_is_the_one_of_situational(tmp_path: Path) -> None:
+    assert playbook("", tmp_path) == DEFAULT_PLAYBOOK
+
+
+def test_a_playbook_is_what_was_configured(tmp_path: Path) -> None:
+    made = playbook(
+        'lifting = "heightened"\nhigh = "held"\nby_person = ["held", "restricted"]\ndwell_s = 7\n', tmp_path
+    )
+    assert made.postures[Level.LIFTING] is Posture.HEIGHTENED
+    assert made.postures[Level.HIGH] is Posture.HELD
+    assert made.postures[Level.NORMAL] is Posture.NORMAL
+    assert made.by_person == {Posture.HELD, Posture.RESTRICTED}
+    assert made.dwell_s == 7
+
+
+_RISING = ("advisory", "medium", "high", "major")
+
+
+@given(st.tuples(*[st.sampled_from(["normal", "heightened", "restricted", "held"])] * 4))
+def test_exactly_the_playbooks_that_never_ease_while_a_hazard_grows_are_taken(names: tuple[str, ...]) -> None:
+    tables = {
+        "role": "hq",
+        "node": "hq",
+        "deployment": "d",
+        "journal": "j",
+        "control": "c",
+        "keys": {"authority": "a", "certificate": "c", "key": "k"},
+        "identity": {"store": "s", "key": "k"},
+        "links": [],
+        "playbook": dict(zip(_RISING, names, strict=True)),
+    }
+    found = list(refusals(ServerSettings.model_validate(tables), "here"))
+    strength = [Posture[name.upper()] for name in names]
+    assert (not found) == (strength == sorted(strength))
+    assert all(refusal.where == "here: playbook" and refusal.remedy for refusal in found)
+
+
+def test_without_a_word_nothing_is_kept_and_no_risk_is_ranked(tmp_path: Path) -> None:
+    settings = load_server_settings(write_config(tmp_path))
+    assert settings.telemetry.store is None
+    assert settings.risk.experts is None

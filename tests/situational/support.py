@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import settings
 
-from situational.series import FloatArray
-from situational.trend import Letter
+from situational.letters import NO_TREND, Curve, FloatArray, Letter, Trend
 
 unhurried = settings(deadline=None)  # no test here may depend on the machine's speed
 
@@ -50,6 +51,13 @@ def noisy(
     u = (t - t[0]) / (t[-1] - t[0])
     curves = np.stack([clean(letter, u, bend) for bend in rng.uniform(1.5, 4.0, rows)])
     return t, curves + rng.normal(0.0, 1.0 / snr, (rows, n))
+
+
+def trend_of(letter: Letter, regime: Letter | None = None, *, rise: float = 1.0) -> Trend:
+    """A trend with this shape and, unless another is named, the same regime."""
+    regime = letter if regime is None else regime
+    curve = Curve(1.0, rise, 0.0, 0.0, 295.0)
+    return replace(NO_TREND, shape=letter, regime=regime, rise=rise, regime_curve=curve, confidence=0.9, n=60)
 
 
 def autoregressive(rng: np.random.Generator, *, rows: int, n: int, phi: float) -> FloatArray:

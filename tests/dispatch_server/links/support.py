@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dispatch_server.counters import Counters
 from dispatch_server.links.backoff import Backoff
 from dispatch_server.links.dial import Link
 from protocol.aio.listener import Listener
@@ -82,6 +83,11 @@ class SuperiorStandIn:
         self.reports: list[tuple[str, tuple[Sample, ...]]] = []
         self.asked: list[tuple[str, Request]] = []
         self.thinks = 0.0
+        self.counters = Counters()
+        self.faults: list[tuple[str, Exception]] = []
+
+    def on_fault(self, node: str, error: Exception) -> None:
+        self.faults.append((node, error))
 
     def on_report(self, node: str, samples: tuple[Sample, ...]) -> None:
         self.reports.append((node, samples))

@@ -98,7 +98,7 @@ class Office:
             self._rules,
             posture_of=self._posture_of,
             heard=self.heard.append,
-            on_refused=self.refusals.append,
+            on_refused=lambda _peer, refusal: self.refusals.append(refusal.code),
         )
 
     def restart(self) -> None:
