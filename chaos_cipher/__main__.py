@@ -1,6 +1,7 @@
 """`python -m chaos_cipher`: figures, measurements and proofs that anybody can run again."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,7 +22,10 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0 fine, 1 failed, 2 wrong use, 130 interrupted."""
+    """Run one command.
+
+    Returns its exit code: 0 fine, 1 failed, 2 wrong use or nowhere to write, 130 interrupted, 141 cut off.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="python -m chaos_cipher", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -32,12 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             one.description = ". ".join(filter(None, (text, one.description)))
     chosen = parser.parse_args(words)
     try:
-        return int(import_module(COMMANDS[chosen.command][0]).run(chosen))
-    except ChaosError as error:
+        code = int(import_module(COMMANDS[chosen.command][0]).run(chosen))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough; nothing is left to flush at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (ChaosError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except KeyboardInterrupt:
         return 130
+    return code
 
 
 if __name__ == "__main__":

@@ -51,7 +51,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print."""
-    rows = measure(max(1, arguments.rounds))
+    if arguments.rounds < 1:
+        sys.stderr.write("--rounds must be at least 1\n")
+        return 2
+    rows = measure(arguments.rounds)
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}"
     if arguments.json:
         text = json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=2)

@@ -16,7 +16,7 @@ STATE_BYTES: Final = 32
 class Orbit:
     """A segment's orbit, warmed up; it gives its 2,048 blocks in order, as many at a time as one likes.
 
-    Both loops write `logistic.step` out: the call would be a tenth of all the work.
+    Both loops write `logistic.step` out: the call would be some 6 % of a cold order.
     """
 
     __slots__ = ("_a", "_n", "_x")

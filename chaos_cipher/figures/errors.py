@@ -54,6 +54,6 @@ class PlotLibraryMissing(FigureError):
     @override
     def __str__(self) -> str:
         return (
-            f"a PNG ({self.path}) needs matplotlib: pip install 'grid-dispatch-command[figures]', "
+            f"a PNG ({self.path}) needs matplotlib: pip install '.[figures]', "
             "or ask for a .csv, which needs nothing more"
         )

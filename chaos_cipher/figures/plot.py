@@ -72,10 +72,11 @@ def save_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]
 def tracked(label: str, items: Sequence[Item]) -> Iterator[Item]:
     """The items, with one line of progress on stderr."""
     for index, item in enumerate(items):
-        sys.stderr.write(f"\r{label}: {100 * index // len(items):3d} %")
-        sys.stderr.flush()
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{label}: {100 * index // len(items):3d} %")
+            sys.stderr.flush()
         yield item
-    sys.stderr.write(f"\r{label}: 100 %\n")
+    sys.stderr.write(f"{chr(13) * sys.stderr.isatty()}{label}: 100 %\n")
 
 
 def _figure_class(path: Path) -> "type[Figure]":

@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if the fold fell, the hash stood and only the true guess gave a state, every time; else 1.
+    """0 if the fold fell, the hash stood and no wrong state was given, every time; else 1.
 
     Raises HintError, TooFewBlocksError.
     """

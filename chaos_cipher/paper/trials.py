@@ -10,9 +10,9 @@ from math import log2
 from typing import Final
 
 from chaos_cipher.cipher import LogisticCipher
-from chaos_cipher.paper.attack import Broken, Prediction, attack
+from chaos_cipher.paper.attack import LEAST_KNOWN, Broken, Prediction, attack
 from chaos_cipher.paper.cipher import PaperKey, draw_key, orbit, paper_apply, xor
-from chaos_cipher.paper.errors import NoKeyError, TextTooShortError, UndecidedKeyError
+from chaos_cipher.paper.errors import NoKeyError, TextTooShortError, TooFewKnownBytesError, UndecidedKeyError
 
 CALIBRATION_STEPS: Final = 1_000_000
 KEY_BITS: Final = 75  # 22 of mu's grid and 53 of a float64 state
@@ -66,6 +66,8 @@ def try_paper(seed: int, number: int, text: bytes, known: int) -> Trial:
 
     Raises TextTooShortError, TooFewKnownBytesError.
     """
+    if known < LEAST_KNOWN:
+        raise TooFewKnownBytesError(known, LEAST_KNOWN)
     if len(text) <= known:
         raise TextTooShortError(len(text), known)
     key = draw_key(seed, number)

@@ -44,6 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Returns the exit status."""
+    if args.json and (args.dieharder or args.raw):
+        sys.stderr.write("--json is for the battery: leave it out with --dieharder and --raw\n")
+        return NOT_RUN
     try:
         with workers(args.jobs) as crew:
             if args.raw:

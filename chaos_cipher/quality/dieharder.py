@@ -115,6 +115,10 @@ async def _run(program: str, chosen: Sequence[str], data: Iterable[bytes]) -> tu
     finally:
         if process.returncode is None:
             process.kill()
+            process.stdin.close()
+            out.cancel()
+            err.cancel()
+            await process.wait()
     lines = parse(told)
     if status != 0 or not lines:
         raise DieharderBroken(status, (complaint or told)[-300:])

@@ -29,7 +29,7 @@ _DATA, _SHAPE, _REGIME, _THRESHOLD = "#7a8894", "#1f5fa8", "#b5482f", "#6b4c9a"
 class PlotMissingError(SituationalError):
     @override
     def __str__(self) -> str:
-        return "plots need matplotlib: pip install 'grid-dispatch-command[figures]'"
+        return "plots need matplotlib: pip install '.[figures]'"
 
 
 class PlotNotWrittenError(SituationalError):

@@ -66,7 +66,7 @@ class CounterError(RiskError):
 class FiguresMissingError(RiskError):
     @override
     def __str__(self) -> str:
-        return "charts need matplotlib: pip install 'grid-dispatch-command[figures]'"
+        return "charts need matplotlib: pip install '.[figures]'"
 
 
 class RiskMisuseError(RiskError):

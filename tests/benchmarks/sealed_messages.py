@@ -197,7 +197,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = measure(max(1, options.rounds))
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    rows = measure(options.rounds)
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}"
     if options.json:
         print(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=2))

@@ -1,6 +1,9 @@
 """chaos_cipher/speed.py: the measurement measures what it says; no test here has a time limit."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +48,24 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys: pytest.Captur
         main(["quantum"])
     assert left.value.code == 2
     assert "attack-paper" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["chaos_cipher speed --rounds 1", "chaos_cipher attack-paper --seed 1"])
+def test_a_reader_that_has_seen_enough_costs_no_traceback(package: str) -> None:
+    command = f"{sys.executable} -m {package} | head -n 1 > /dev/null; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 141}  # 0: it was done before the reader went away
+    assert done.stderr == ""
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "chaos_cipher", "speed", "--rounds", "1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "No space left" in done.stderr.splitlines()[0]

@@ -54,18 +54,29 @@ def test_a_length_outside_one_segment_is_refused(length: int) -> None:
     assert (refused.value.value, refused.value.limit) == (length, SEGMENT)
 
 
-@pytest.mark.parametrize(("x0_step", "a_step"), [(2**32, 0), (0, 1)])
-def test_300_iterations_turn_the_smallest_change_of_a_parameter_into_half_the_bits(
-    x0_step: int, a_step: int
-) -> None:
+def spread(x0_step: int, a_step: int, steps: int) -> list[float]:
+    """Which share of the state's bits the smallest change of a parameter has turned after so many steps."""
     shares = []
     for i in range(40):
-        x0 = fixed_bits(f"x0 {i}", 222) * 2**32 + 2**31
+        x = fixed_bits(f"x0 {i}", 222) * 2**32 + 2**31
         a = 2**128 - 2**95 - 1 - fixed_bits(f"a {i}", 94)
-        first = keystream(Parameters(x0, a), 256)
-        shares.append(differing_share(first, keystream(Parameters(x0 + x0_step, a + a_step), 256)))
-    assert 0.49 < sum(shares) / len(shares) < 0.51  # 81,920 bits: 5.7 standard deviations
-    assert 0.44 < min(shares) < max(shares) < 0.56  # 2,048 bits each: 5.4
+        y, b = x + x0_step, a + a_step
+        for _ in range(steps):
+            x, y = step(x, a), step(y, b)
+        shares.append(differing_share(x.to_bytes(32, "big"), y.to_bytes(32, "big")))
+    return shares
+
+
+@pytest.mark.parametrize(("x0_step", "a_step"), [(2**32, 0), (0, 1)])
+def test_300_iterations_of_the_map_turn_the_smallest_change_of_a_parameter_into_half_of_the_states_bits(
+    x0_step: int, a_step: int
+) -> None:
+    """The map itself: behind the hash of a block any change at all would look like this."""
+    shares = spread(x0_step, a_step, 300)
+    assert 0.475 < sum(shares) / len(shares) < 0.525  # 10,240 bits: 5 standard deviations
+    assert 0.3 < min(shares) < max(shares) < 0.7  # 256 bits each: 6.4
+    early = spread(x0_step, a_step, 60)
+    assert sum(early) / len(early) < 0.45  # so it is the steps that do it
 
 
 def test_bytes_of_a_segment_are_spread_evenly() -> None:

@@ -49,7 +49,7 @@ def test_without_matplotlib_a_png_is_refused_at_once_with_the_command_that_helps
     module: ModuleType, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_matplotlib(monkeypatch)
-    with pytest.raises(PlotLibraryMissing, match=r"pip install 'grid-dispatch-command\[figures\]'"):
+    with pytest.raises(PlotLibraryMissing, match=r"pip install '\.\[figures\]'"):
         run(module, *arguments, "--out", str(tmp_path / "f.png"))
 
 
@@ -66,11 +66,15 @@ def test_numbers_in_a_csv_read_back_exactly(tmp_path: Path) -> None:
     assert [float(line) for line in lines[1:]] == [0.1 + 0.2, 1 / 3]
 
 
-def test_progress_goes_to_stderr_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("is_terminal", "begins"), [(True, "\rwork:   0 %"), (False, "work: 100 %")])
+def test_progress_goes_to_stderr_and_changes_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool, begins: str
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
     assert list(plot.tracked("work", [3, 1, 2])) == [3, 1, 2]
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith("\rwork:   0 %")
+    assert shown.err.startswith(begins)
     assert shown.err.endswith("work: 100 %\n")
 
 

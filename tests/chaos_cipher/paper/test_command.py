@@ -48,7 +48,7 @@ def test_the_table_tells_each_step_in_plain_english(capsys: pytest.CaptureFixtur
 def test_a_run_without_a_seed_draws_a_fresh_one_and_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     seeds = set()
     for _ in range(2):
-        assert main(["attack-paper", "--json"]) in {0, 1}  # 1: a weak key, about one in twenty
+        assert main(["attack-paper", "--json"]) in {0, 1}  # 1: a weak key, about one in thirteen
         seeds.add(json.loads(capsys.readouterr().out)["seed"])
     assert len(seeds) == 2
 
@@ -88,3 +88,11 @@ def test_of_200_keys_every_one_that_tells_enough_falls_and_lm256_always_stands()
     assert all(trial.outcome is Outcome.KEY for trial in strong)
     assert sum(trial.fell for trial in trials) >= 180
     assert all(try_lm256(2023, number, text, 256).stood for number in range(200))
+
+
+@pytest.mark.parametrize("known", [-5, 0, 1, 127])
+def test_too_few_known_bytes_are_refused_before_anything_is_tried(
+    known: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["attack-paper", "--seed", "1", "--known", str(known)]) == 2
+    assert "hand in at least 128" in capsys.readouterr().err

@@ -80,5 +80,5 @@ def test_a_missing_drawing_library_is_told_and_nothing_is_written(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert risk(file, "--chart", tmp_path / "risk.png") == 1
-    assert "pip install 'grid-dispatch-command[figures]'" in capsys.readouterr().err
+    assert "pip install '.[figures]'" in capsys.readouterr().err
     assert not (tmp_path / "risk.png").exists()

@@ -19,7 +19,7 @@ ERRORS: list[tuple[RiskError, str]] = [
     (UnreadableError("JSON", "cut off"), "cannot be read as JSON: cut off"),
     (BadCellError("experts[1] / name", "is missing"), "experts[1] / name: is missing"),
     (CounterError("polls", -1.0), "counter polls = -1.0: needed"),
-    (FiguresMissingError(), "pip install 'grid-dispatch-command[figures]'"),
+    (FiguresMissingError(), "pip install '.[figures]'"),
     (BadIntervalError(2.0, 1.0), "[2.0, 1.0] is no interval"),
     (BadWeightsError((0.5,), 2), "weights (0.5,) of 2 items"),
     (BadShapeError("factors", "18", "19"), "factors: 18; needed: 19"),
