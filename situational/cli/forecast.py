@@ -13,8 +13,9 @@ from pathlib import Path
 from typing_extensions import override
 
 from situational.errors import SituationalError
-from situational.forecast import Direction, Forecast, Outcome, forecast
+from situational.forecast import Direction, Forecast, Outcome
 from situational.forecast_check import Row, evaluate
+from situational.outlook import outlook
 
 HELP = "forecast when a curve crosses a threshold"
 MAX_ROWS = 1_000_000
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     direction = Direction(args.direction) if args.direction else None
     _write_forecasts(
         {
-            name: forecast(
+            name: outlook(
                 times, values, args.threshold, direction=direction, level=args.level, horizon_s=args.horizon
             )
             for name, values in columns.items()

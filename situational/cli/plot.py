@@ -13,8 +13,9 @@ from typing_extensions import override
 
 from situational.cli.forecast import read_table, sentence
 from situational.errors import SituationalError
-from situational.forecast import Outcome, forecast
+from situational.forecast import Outcome
 from situational.letters import Curve, FloatArray, Letter, Trend
+from situational.outlook import outlook
 from situational.texts import Language, letter_text
 from situational.trend import classify
 
@@ -105,7 +106,7 @@ def _curve(axes: Axes, curve: Curve, colour: str, label: str) -> None:
 
 
 def _crossing(axes: Axes, t: FloatArray, y: FloatArray, threshold: float) -> None:
-    told = forecast(t, y, threshold)
+    told = outlook(t, y, threshold)
     axes.axhline(threshold, color=_THRESHOLD, linewidth=1.0, label=sentence(told))
     if told.outcome is Outcome.WILL_CROSS:
         last = float(np.nanmax(t))
