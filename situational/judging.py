@@ -86,6 +86,9 @@ def _early(asked: Pass, columns: Columns, above: Flags, limits: Mapping[Metric, 
     return np.asarray(np.where(hit, np.minimum(columns.early + 1, EARLY_HITS), 0).astype(np.int8))
 
 
+_FIVE_HOURS = 1  # place among the slow scales
+
+
 def _slow(asked: Pass, columns: Columns, limits: Mapping[Metric, Limits]) -> Counts:
     """Count up where a new window of a slow scale grows to a level that is not usual, else down."""
     counts = columns.slow.copy()
@@ -96,7 +99,8 @@ def _slow(asked: Pass, columns: Columns, limits: Mapping[Metric, Limits]) -> Cou
         rows, metrics = np.nonzero(chosen)
         seen = seen_in(chosen, classify_batch(windows.t[rows], windows.y[rows, metrics]), level)
         hit = among(seen.codes[REGIME], GROWING) & (seen.rise >= least)
-        hit |= chosen & among(seen.codes[REGIME], (Letter.NONE,)) & _risen(windows.y, least)
+        if scale == _FIVE_HOURS:  # half an hour without a letter is a step more often than a leak
+            hit |= chosen & among(seen.codes[REGIME], (Letter.NONE,)) & _risen(windows.y, least)
         counts[windows.places, scale] = _counted(counts[windows.places, scale], hit)
     return counts
 
