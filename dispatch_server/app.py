@@ -91,8 +91,8 @@ async def _run(settings: ServerSettings, base: Path) -> None:
             timers=Timers(settings.timers.poll_interval_ms, settings.timers.hold_ms),
             rules=_rules(settings),
             telemetry_interval=settings.telemetry_interval_s,
-            guard=_guard(settings, base),
-            telemetry=telemetry_store(settings, base),
+            guard=_guard(settings, _or_without(lambda: experts(settings, base), counters)),
+            telemetry=_or_without(lambda: telemetry_store(settings, base), counters),
             counters=counters,
         )
         stack.push_async_callback(server.close)
@@ -142,7 +142,17 @@ def telemetry_store(settings: ServerSettings, base: Path) -> TelemetryStore | No
     return None if path is None else TelemetryStore(resolve(base, path))
 
 
-def _guard(settings: ServerSettings, base: Path) -> GuardSettings:
+def _or_without(read: Callable[[], T | None], counters: Counters) -> T | None:
+    """Orders must go on when what awareness keeps on disk cannot be used; `check-config` refuses it."""
+    try:
+        return read()
+    except ConfigurationRefused as error:
+        counters.add("storage_faults")
+        _log.error("awareness goes on without it", why=str(error))
+        return None
+
+
+def _guard(settings: ServerSettings, panel: Panel | None) -> GuardSettings:
     alarms = settings.alarms
     return GuardSettings(
         playbook=playbook_of(settings.playbook),
@@ -155,7 +165,7 @@ def _guard(settings: ServerSettings, base: Path) -> GuardSettings:
         keep_days=settings.telemetry.keep_days,
         period_s=settings.telemetry_interval_s,
         link_down_after_s=settings.orders.lost_after_s,
-        experts=experts(settings, base),
+        experts=panel,
     )
 
 

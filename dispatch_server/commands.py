@@ -127,6 +127,7 @@ class Commands:
     async def _release_posture(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         person = ReleaseArguments.model_validate(raw).person
         self._server.awareness.release(person, asyncio.get_running_loop().time())
+        await self._server.station.settled()
         return {"posture": self._server.awareness.posture.name.lower()}
 
     async def _alarms(self, _: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Server:
         self.awareness: Awareness = self.guard.awareness
         self.awareness.restore(
             {
-                key.removeprefix(_POSTURE): Posture[value.decode()]
+                key.removeprefix(_POSTURE): _posture_named(value)
                 for key, value in station.meta.items()
                 if key.startswith(_POSTURE)
             },
@@ -161,13 +161,16 @@ class Server:
         return Now(asyncio.get_running_loop().time(), self.station.wall_ms(), self._ports.utc_offset_s())
 
     async def _watch(self) -> None:
-        with _beside_orders("load"):
-            await self.awareness.load()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._load())  # beside the judging: a disk that hangs must not blind us
             # Apart: a host whose reading hangs must not keep us from judging the others.
             group.create_task(every(self._telemetry_interval, self._observe))
             group.create_task(every(self._telemetry_interval, self._judge))
             group.create_task(every(_SAVE_EVERY, self._save))
+
+    async def _load(self) -> None:
+        with _beside_orders("load"):
+            await self.awareness.load()
 
     async def _save(self) -> None:
         with _beside_orders("save"):
@@ -320,3 +323,12 @@ def _beside_orders(what: str) -> Iterator[None]:
         yield
     except Exception:  # noqa: BLE001 - orders must go on when the third line of defence cannot look
         _log.exception("awareness failed", what=what)
+
+
+def _posture_named(value: bytes) -> Posture:
+    """What the journal kept; what this program does not know holds until a person releases it."""
+    name = value.decode(errors="replace")
+    if name in Posture.__members__:
+        return Posture[name]
+    _log.error("a posture of the last run is not known here: held", posture=name)
+    return Posture.HELD

@@ -48,7 +48,7 @@ _RISING = (Level.NORMAL, Level.ADVISORY, Level.MEDIUM, Level.HIGH, Level.MAJOR)
 @dataclass(frozen=True, slots=True)
 class Playbook:
     """`by_person`: the postures that only a person ends. The others end with the hazard, when it asked for
-    less for `dwell_s` seconds and all metrics can be judged.
+    less for `dwell_s` seconds and all metrics can be judged, or for UNJUDGED_S if only some can.
 
     Raises PlaybookIncompleteError, PlaybookNotMonotoneError, BadSettingError.
     """
@@ -72,6 +72,7 @@ class Playbook:
 
 
 DEFAULT_PLAYBOOK = Playbook()
+UNJUDGED_S = 900.0  # s for which nothing may ask for it while not all metrics can be judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,10 @@ def decide(
     if wanted == stance.posture:
         return replace(stance, less_since_s=None), None
     since = now_s if stance.less_since_s is None else stance.less_since_s
-    may_end = playbook.release(stance.posture) is Release.HAZARD_END and hazard.judged == len(METRICS)
-    if may_end and now_s - since >= playbook.dwell_s:
+    # A metric that a host never tells, or that follows no curve, must not keep a posture for ever.
+    patience = playbook.dwell_s if hazard.judged == len(METRICS) else max(playbook.dwell_s, UNJUDGED_S)
+    may_end = playbook.release(stance.posture) is Release.HAZARD_END and hazard.judged > 0
+    if may_end and now_s - since >= patience:
         return _moved(stance, wanted, Cause.HAZARD_END, hazard, now_s)
     return replace(stance, less_since_s=since), None
 

@@ -522,3 +522,12 @@ async def test_an_event_that_does_not_verify_is_counted_and_raises_an_alarm_abou
         await house.server.guard.tick(house.server._now(), lambda _node: True, [])
         (alarm,) = house.server.guard.alarms.view()["alarms"]
         assert (alarm["node"], alarm["kind"], alarm["level"]) == ("desk-1", "signature", "high")
+
+
+async def test_a_posture_that_this_program_does_not_know_is_held_until_a_person_releases_it() -> None:
+    with closing(headquarters()) as house:
+        work = house.node.station.work()
+        work.batch.meta["posture of plant-1"] = b"WILD"
+        await house.node.station.commit(work)
+        house.restart()
+        assert house.server.awareness.posture_of(["plant-1"]) is Posture.HELD

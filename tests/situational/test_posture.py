@@ -111,9 +111,15 @@ def test_a_hazard_that_comes_back_begins_the_dwell_anew() -> None:
     assert lived(stance, Level.NORMAL, 130.0, 115.0).posture is Posture.HEIGHTENED
 
 
-@pytest.mark.parametrize("judged", range(4))
-def test_what_cannot_be_judged_in_full_ends_no_posture(judged: int) -> None:
-    assert lived(Stance(Posture.HEIGHTENED), Level.NORMAL, 0.0, 3600.0, judged).posture is Posture.HEIGHTENED
+def test_what_cannot_be_judged_at_all_ends_no_posture() -> None:
+    assert lived(Stance(Posture.HEIGHTENED), Level.NORMAL, 0.0, 7200.0, 0).posture is Posture.HEIGHTENED
+
+
+@pytest.mark.parametrize("judged", range(1, 4))
+def test_what_can_be_judged_in_part_ends_a_posture_after_a_quarter_of_an_hour(judged: int) -> None:
+    before = lived(Stance(Posture.HEIGHTENED), Level.NORMAL, 0.0, 890.0, judged)
+    assert before.posture is Posture.HEIGHTENED
+    assert lived(before, Level.NORMAL, 890.0, 30.0, judged).posture is Posture.NORMAL
 
 
 def test_no_hazard_at_all_ends_no_posture_and_is_no_part_of_the_dwell() -> None:

@@ -151,7 +151,17 @@ async def test_a_danger_that_is_judged_to_be_over_ends_its_alarm_after_the_off_d
         assert not house.alarms
 
 
-@pytest.mark.parametrize("left", [hazard(Level.NORMAL, judged=3), hazard(Level.NORMAL, judged=0), None])
+@virtually
+async def test_one_metric_that_a_host_never_tells_keeps_no_alarm() -> None:
+    with house_of() as house:
+        house.hazards = {"plant-1": hazard(Level.HIGH, judged=3)}
+        await house.run(15)
+        house.hazards = {"plant-1": hazard(Level.NORMAL, judged=3)}
+        await house.run(130)
+        assert not house.alarms
+
+
+@pytest.mark.parametrize("left", [hazard(Level.NORMAL, judged=2), hazard(Level.NORMAL, judged=0), None])
 def test_what_cannot_be_judged_any_more_keeps_its_alarm(left: Hazard | None) -> None:
     @virtually
     async def check() -> None:

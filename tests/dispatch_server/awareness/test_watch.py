@@ -222,8 +222,18 @@ async def test_a_milder_posture_ends_with_its_hazard_after_the_dwell(script: Scr
 
 async def test_what_cannot_be_judged_ends_no_posture(awareness: Awareness, script: Script) -> None:
     await script.say("plant-1", Level.HIGH)
-    await script.say("plant-1", hazard(Level.NORMAL, judged=3), 3600)
+    await script.say("plant-1", hazard(Level.NORMAL, judged=0), 3600)
     assert awareness.posture_of(["plant-1"]) is Posture.RESTRICTED
+
+
+async def test_a_metric_that_cannot_be_judged_only_delays_the_end(
+    awareness: Awareness, script: Script
+) -> None:
+    await script.say("plant-1", Level.HIGH)
+    await script.say("plant-1", hazard(Level.NORMAL, judged=3), 890)
+    assert awareness.posture_of(["plant-1"]) is Posture.RESTRICTED
+    await script.say("plant-1", hazard(Level.NORMAL, judged=3), 30)
+    assert awareness.posture_of(["plant-1"]) is Posture.NORMAL
 
 
 async def test_a_playbook_may_ask_for_another_posture(moves: Moves) -> None:

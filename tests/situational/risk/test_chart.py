@@ -33,5 +33,5 @@ def test_the_first_known_chinese_font_is_chosen() -> None:
 
 def test_without_the_drawing_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(FiguresMissingError, match=r"pip install 'grid-dispatch-command\[figures\]'"):
+    with pytest.raises(FiguresMissingError, match=r"pip install '\.\[figures\]'"):
         chart(ASSESSMENT)
