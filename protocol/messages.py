@@ -6,7 +6,7 @@ from pydantic import Field
 
 from protocol.keys import Role
 from protocol.limits import MAX_ITEM, MAX_ITEMS_PER_REPORT, MAX_OPEN_REQUESTS, MAX_SAMPLES_PER_REPORT
-from protocol.models import Count, Hash, Id16, Name, Sig, Text, Wire
+from protocol.models import Count, Hash, Id16, Name, Sig, Text, Wire, pack
 
 _OVERHEAD = 16  # the AEAD tag
 Sealed = Annotated[bytes, Field(min_length=_OVERHEAD, max_length=MAX_ITEM + _OVERHEAD)]
@@ -75,6 +75,19 @@ class Poll(Wire):
     acknowledged: Count
     wall_ms: Count
     ledger: LedgerHead
+
+
+def encode_poll(seq: int, hold_ms: int, acknowledged: int, wall_ms: int, ledger: LedgerHead) -> bytes:
+    """`Poll(...).encode()` without the checks: a superior makes thousands a second, of its own numbers."""
+    return pack(
+        {
+            "seq": seq,
+            "hold_ms": hold_ms,
+            "acknowledged": acknowledged,
+            "wall_ms": wall_ms,
+            "ledger": {"entry": ledger.entry, "hash": ledger.hash},
+        }
+    )
 
 
 class Sample(Wire):

@@ -35,6 +35,10 @@ Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_s
 
 T = TypeVar("T", bound="Wire")
 
+# Before anything is made of it: a claimed length costs memory. No model has longer arrays or more fields.
+_MAX_ARRAY = 512
+_MAX_MAP = 32
+
 
 class Wire(BaseModel):
     """A strict, frozen value of the wire; unknown fields are refused."""
@@ -43,12 +47,13 @@ class Wire(BaseModel):
 
     def encode(self) -> bytes:
         """The canonical bytes."""
-        return _pack(self.model_dump())
+        return pack(self.__pydantic_serializer__.to_python(self))
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """The value of canonical bytes. Raises PeerFault(MALFORMED)."""
-        return _decode(cls.model_validate, data)
+        value: Self = _decode(cls.__pydantic_validator__.validate_python, data)
+        return value
 
     @override
     def __repr__(self) -> str:
@@ -61,8 +66,13 @@ class Wire(BaseModel):
         return ()  # what rich and devtools print
 
 
-def _pack(value: Mapping[str, Any]) -> bytes:
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
+# One packer for all: nothing that it packs runs Python code, so no other thread or call can come between.
+_PACKER = msgpack.Packer(use_bin_type=True)
+
+
+def pack(value: Mapping[str, Any]) -> bytes:
+    """The canonical bytes of a map whose keys stand in the order of its model's fields."""
+    packed: bytes = _PACKER.pack(value)
     return packed
 
 
@@ -73,7 +83,14 @@ def decode_as(adapter: TypeAdapter[T], data: bytes) -> T:
 
 def _decode(validate: Callable[[Any], T], data: bytes) -> T:
     try:
-        raw = msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=True)
+        raw = msgpack.unpackb(
+            data,
+            raw=False,
+            use_list=False,
+            strict_map_key=True,
+            max_array_len=_MAX_ARRAY,
+            max_map_len=_MAX_MAP,
+        )
         value = validate(raw)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])

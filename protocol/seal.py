@@ -40,67 +40,81 @@ InnerCipherFactory = Callable[[bytes], InnerCipher]
 
 
 class Sealer:
-    """One direction of one session. Both ends hold an equal one and use it strictly in order."""
+    """One direction of one session. Both ends hold an equal one and use it strictly in order.
+
+    Most links never carry an order: keys are derived, and work is done ahead, from the first message on.
+    """
+
+    __slots__ = ("_aead", "_epoch", "_inner", "_inner_factory", "_prepared", "_secret", "_sequence")
 
     def __init__(self, secret: bytes, inner: InnerCipherFactory) -> None:
         self._secret = secret
         self._inner_factory = inner
         self._sequence = 0
-        self._prepared = -1
-        self._load_epoch(0)
+        self._prepared = 0
+        self._epoch = -1
+        self._aead: AESGCM | None = None
+        self._inner: InnerCipher | None = None
 
     @property
     def is_prepared(self) -> bool:
-        """Whether the inner cipher has worked ahead for the next message."""
+        """Whether the inner cipher has worked ahead for the next message, if there was one at all."""
         return self._prepared == self._sequence
 
     def prepare(self) -> None:
         """Let the inner cipher work ahead for the next message; call it when nobody waits."""
         if not self.is_prepared:
-            self._inner.prepare(self._nonces()[1])
+            place = self._place()
+            self._keys()[1].prepare(_inner_nonce(place))
             self._prepared = self._sequence
 
     def wipe(self) -> None:
         """The session ends: forget what was worked ahead."""
-        self._inner.wipe()
-        self._prepared = -1
+        if self._inner:
+            self._inner.wipe()
+            self._prepared = -1
 
-    def _load_epoch(self, epoch: int) -> None:
+    def _keys(self) -> tuple[AESGCM, InnerCipher]:
+        """The ciphers of the present epoch."""
+        epoch = self._sequence // REKEY_AFTER
+        if epoch == self._epoch and self._aead and self._inner:
+            return self._aead, self._inner
+        if self._inner:
+            self._inner.wipe()
         self._epoch = epoch
         self._aead = AESGCM(self._derive(b"aead", epoch))
         self._inner = self._inner_factory(self._derive(b"inner", epoch))
+        return self._aead, self._inner
 
     def _derive(self, label: bytes, epoch: int) -> bytes:
         info = b"dispatch seal 1 " + label + struct.pack("!I", epoch)
         return HKDFExpand(SHA256(), 32, info).derive(self._secret)
 
-    def _nonces(self) -> tuple[bytes, bytes]:
-        """The nonces of the next message, with the keys of its epoch loaded."""
-        epoch = self._sequence // REKEY_AFTER
-        if epoch != self._epoch:
-            self._inner.wipe()
-            self._load_epoch(epoch)
-        place = struct.pack("!IQ", epoch, self._sequence)
-        return place, bytes(4) + place
-
-    def _next_nonces(self) -> tuple[bytes, bytes]:
-        nonces = self._nonces()
-        self._sequence += 1
-        return nonces
+    def _place(self) -> bytes:
+        """Epoch and number of the next message: its nonce under the AEAD."""
+        return struct.pack("!IQ", self._sequence // REKEY_AFTER, self._sequence)
 
     def seal(self, plain: bytes, header: bytes) -> bytes:
         """Seal `plain` (any length); `header` is authenticated with it. Adds 16 bytes."""
-        nonce, inner_nonce = self._next_nonces()
-        return self._aead.encrypt(nonce, self._inner.apply(inner_nonce, plain), header)
+        aead, inner = self._keys()
+        place = self._place()
+        self._sequence += 1
+        return aead.encrypt(place, inner.apply(_inner_nonce(place), plain), header)
 
     def open(self, sealed: bytes, header: bytes) -> bytes:
         """The plain bytes. Raises PeerFault(SEAL) for anything altered, replayed or out of order."""
-        nonce, inner_nonce = self._next_nonces()
+        aead, inner = self._keys()
+        place = self._place()
+        self._sequence += 1
         try:
-            inside = self._aead.decrypt(nonce, sealed, header)
+            inside = aead.decrypt(place, sealed, header)
         except InvalidTag:
             raise PeerFault(WireCode.SEAL, "a sealed message does not verify") from None
-        return self._inner.apply(inner_nonce, inside)
+        return inner.apply(_inner_nonce(place), inside)
+
+
+def _inner_nonce(place: bytes) -> bytes:
+    return bytes(4) + place
 
 
 def agree(own: X25519PrivateKey, peer: bytes, transcript: bytes) -> tuple[bytes, bytes]:

@@ -34,10 +34,27 @@ from protocol.session import (
 # Bytes of one Report; the last quarter is for the samples and for the frame's own fields.
 _ITEM_BUDGET = MAX_SESSION_FRAME // 2
 _REQUEST_BUDGET = MAX_SESSION_FRAME // 4
+_MAX_WAITING = 16 * MAX_SAMPLES_PER_REPORT  # readings, one of each node; a center has a region to tell of
+_BEFORE = frozenset({Kind.HELLO, Kind.GOODBYE})
+_IN_SESSION = frozenset({Kind.POLL, Kind.DELIVER, Kind.REPLY, Kind.GOODBYE})
 
 
 class SubordinateSession(Session):
     """The side that listens and answers. `ledger` of `advance` is where this node's ledger stands."""
+
+    __slots__ = (
+        "_granted",
+        "_heard_at",
+        "_hello_payload",
+        "_poll",
+        "_polled_at",
+        "_requests",
+        "_samples",
+        "_seq",
+        "_silence",
+        "_superior",
+        "_told",
+    )
 
     def __init__(
         self, local: Local, superior: Certificate, *, granted: Grant, outbox: Outbox, inbox: Inbox
@@ -52,7 +69,7 @@ class SubordinateSession(Session):
         self._polled_at = 0.0
         self._seq = 0
         self._told = 0
-        self._samples: list[Sample] = []
+        self._samples: dict[str, Sample] = {}
         self._requests: list[tuple[int, bytes]] = []
 
     @property
@@ -69,9 +86,8 @@ class SubordinateSession(Session):
         self, data: bytes, now: float
     ) -> Iterator[HelloReceived | Polled | Delivered | Acknowledged | Replied]:
         """Digest bytes of the peer. Raises PeerFault, or LinkLost after a Goodbye."""
-        opened = {Kind.POLL, Kind.DELIVER, Kind.REPLY, Kind.GOODBYE}
-        expected = opened if self.is_open else {Kind.HELLO, Kind.GOODBYE}
-        for kind, payload in self._reader.feed(data, frozenset(expected)):
+        expected = _IN_SESSION if self.is_open else _BEFORE
+        for kind, payload in self._reader.feed(data, expected):
             if kind is Kind.GOODBYE:
                 raise farewell(payload)
             if self._keys is None:
@@ -93,11 +109,12 @@ class SubordinateSession(Session):
         """Answer the Hello whose term is durable now; tells whether its acknowledgement was news."""
         if not self._hello_payload or self.is_open:
             raise LocalMisuse("there is no Hello to answer")
-        moved = self._start_from(Mark(hello.acknowledged, hello.digest))
         held = self._inbox.durable
-        self._told = held.cursor
-        payload, self._keys = make_welcome(self._local, self._hello_payload, held, fresh)
-        self._out += encode_frame(Kind.WELCOME, payload)
+        payload, keys = make_welcome(self._local, self._hello_payload, held, fresh)
+        moved = self._start_from(Mark(hello.acknowledged, hello.digest))  # last: nothing is forgotten in vain
+        self._told, self._keys = held.cursor, keys
+        self._reader.expected = _IN_SESSION
+        self._out.append(encode_frame(Kind.WELCOME, payload))
         self._heard_at = now
         return moved
 
@@ -134,9 +151,14 @@ class SubordinateSession(Session):
         self._requests.append((number, body))
 
     def sample(self, sample: Sample) -> None:
-        """Let a reading ride along with the next report; the oldest goes when there are too many."""
-        del self._samples[: max(0, len(self._samples) + 1 - MAX_SAMPLES_PER_REPORT)]
-        self._samples.append(sample)
+        """Let a reading ride along with the next report: the newest of each node, so none crowds out others.
+
+        A mere sign of life replaces no reading. Of too many the oldest goes. A full report is news.
+        """
+        before = self._samples.pop(sample.node, None)
+        self._samples[sample.node] = before if before and _is_sign_of_life(sample) else sample
+        if len(self._samples) > _MAX_WAITING:
+            del self._samples[next(iter(self._samples))]
 
     def next_timer(self) -> float | None:
         """Monotonic seconds at which `advance` is due, or None."""
@@ -161,7 +183,10 @@ class SubordinateSession(Session):
 
     def _has_news(self) -> bool:
         return bool(
-            self._requests or self._outbox.durable > self._sent or self._inbox.durable.cursor > self._told
+            self._requests
+            or self._outbox.durable > self._sent
+            or self._inbox.durable.cursor > self._told
+            or len(self._samples) >= MAX_SAMPLES_PER_REPORT
         )
 
     def _report(self, poll: Poll, keys: Keys, ledger: LedgerHead) -> None:
@@ -172,13 +197,16 @@ class SubordinateSession(Session):
             seq=poll.seq,
             acknowledged=self._told,
             ledger=ledger,
-            samples=tuple(self._samples),
+            samples=self._next_samples(),
             items=items,
             requests=requests,
         )
         self._poll = None
-        self._samples.clear()
         self._send(Kind.REPORT, report)
+
+    def _next_samples(self) -> tuple[Sample, ...]:
+        nodes = list(self._samples)[:MAX_SAMPLES_PER_REPORT]
+        return tuple(self._samples.pop(node) for node in nodes)
 
     def _sealed_items(self, keys: Keys) -> tuple[UpwardItem, ...]:
         fitting = _fitting(self._outbox.after(self._sent, MAX_ITEMS_PER_REPORT), _ITEM_BUDGET)
@@ -192,6 +220,11 @@ class SubordinateSession(Session):
         return tuple(
             UpwardRequest(number=n, sealed=keys.up.seal(body, header(b"Q", n))) for n, body in fitting
         )
+
+
+def _is_sign_of_life(sample: Sample) -> bool:
+    values = (sample.logged_in_nodes, sample.network_flow, sample.external_connections, sample.memory_used)
+    return values == (None, None, None, None)
 
 
 def _fitting(rows: Sequence[tuple[int, bytes]], budget: int) -> Sequence[tuple[int, bytes]]:

@@ -1,8 +1,7 @@
 """dispatch-client run."""
 
-import asyncio
-
 from dispatch_client.app import run as run_client
+from protocol.aio.loop import run as run_in_loop
 from protocol.terminal.options import ConfigOption
 from protocol.terminal.program import command_group
 
@@ -12,4 +11,4 @@ app = command_group()
 @app.command()
 def run(config: ConfigOption) -> None:
     """Run this desk or plant until SIGTERM or Ctrl-C."""
-    asyncio.run(run_client(config))
+    run_in_loop(run_client(config))

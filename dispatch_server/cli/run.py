@@ -1,8 +1,7 @@
 """dispatch-server run."""
 
-import asyncio
-
 from dispatch_server.app import run as run_server
+from protocol.aio.loop import run as run_in_loop
 from protocol.terminal.options import ConfigOption
 from protocol.terminal.program import command_group
 
@@ -12,4 +11,4 @@ app = command_group()
 @app.command()
 def run(config: ConfigOption) -> None:
     """Run this server until SIGTERM or Ctrl-C."""
-    asyncio.run(run_server(config))
+    run_in_loop(run_server(config))

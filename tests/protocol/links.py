@@ -105,6 +105,7 @@ class Link:
         down: tuple[Outbox, Inbox] | None = None,
         up: tuple[Outbox, Inbox] | None = None,
         seed: int = 1,
+        node: SigningKey = PLANT,
     ) -> None:
         self.now = 1_000.0
         self.seen: list[AnyEvent] = []
@@ -116,7 +117,7 @@ class Link:
         self._seed = seed
         self.superior = SuperiorSession(
             local(HQ),
-            PLANT.certificate,
+            node.certificate,
             term=term,
             timers=timers or Timers(),
             outbox=self.down_outbox,
@@ -124,7 +125,7 @@ class Link:
             fresh=fresh(seed),
         )
         self.subordinate = SubordinateSession(
-            local(PLANT),
+            local(node),
             HQ.certificate,
             granted=granted or Grant(),
             outbox=self.up_outbox,

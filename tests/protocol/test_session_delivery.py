@@ -114,8 +114,8 @@ def test_a_report_that_is_full_in_every_respect_fits_its_frame() -> None:
     )
     for number in range(MAX_OPEN_REQUESTS):
         link.subordinate.request(number, bytes(MAX_ITEM))
-    for _ in range(MAX_SAMPLES_PER_REPORT):
-        link.subordinate.sample(widest)
+    for number in range(MAX_SAMPLES_PER_REPORT):
+        link.subordinate.sample(widest.model_copy(update={"node": f"{number:032d}"}))
     link.settle()
     assert sum(len(report.items) for report in link.all(Reported)) == MAX_ITEMS_PER_REPORT
     asked_for = [number for report in link.all(Reported) for number, _ in report.requests]

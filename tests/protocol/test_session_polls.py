@@ -1,6 +1,7 @@
 """protocol/superior.py, subordinate.py: polls, reports, requests, silence; the clock turned by hand."""
 
 from itertools import pairwise
+from unittest.mock import patch
 
 import pytest
 
@@ -11,6 +12,7 @@ from protocol.messages import Sample
 from protocol.outbox import Inbox
 from protocol.session import Polled, Replied, Reported
 from tests.protocol.links import LEDGER, SUPERIORS_LEDGER, WALL_MS, Link, box, place, put
+from tests.protocol.parties import CENTER
 from tests.protocol.traffic import asked, bodies, empty_report, fault, poll, report_of, silence
 
 SAMPLE = Sample(
@@ -108,10 +110,10 @@ def test_an_answered_poll_is_followed_by_the_next_at_once_when_it_brought_news()
     assert link.polled_at == [1_000.0, 1_002.0]
 
 
-def test_plain_polling_asks_every_5_s_whatever_the_news() -> None:
+def test_plain_polling_asks_just_within_every_5_s_whatever_the_news() -> None:
     link = Link(timers=Timers(5_000, 0), up=(box(*[b"x"] * 40), Inbox())).opened()
     link.run(20.0)
-    assert link.polled_at == [1_000.0, 1_005.0, 1_010.0, 1_015.0, 1_020.0]
+    assert link.polled_at == pytest.approx([1_000.0, 1_004.95, 1_009.9, 1_014.85, 1_019.8])
     assert [len(report.items) for report in link.all(Reported)] == [32, 8, 0, 0, 0]
 
 
@@ -133,7 +135,7 @@ def test_a_peer_that_answers_at_once_with_nothing_cannot_make_the_superior_spin(
         timer = link.superior.next_timer()
         assert timer is not None
         link.now = max(link.now, timer)
-    assert [b - a for a, b in pairwise(asked_at)] == pytest.approx([5.0] * (len(asked_at) - 1))
+    assert [b - a for a, b in pairwise(asked_at)] == pytest.approx([4.95] * (len(asked_at) - 1))
 
 
 def test_a_poll_that_was_held_for_half_its_time_is_followed_at_once() -> None:
@@ -206,13 +208,66 @@ def test_readings_ride_along_and_do_not_end_a_hold() -> None:
     assert link.all(Reported)[-1].samples == ()
 
 
-def test_of_too_many_readings_the_oldest_go() -> None:
+def reading(node: str, at_ms: int = 0, **more: float | None) -> Sample:
+    return SAMPLE.model_copy(update={"node": node, "at_ms": at_ms, **more})
+
+
+def test_of_each_node_the_newest_reading_is_told() -> None:
     link = asked()
     for at_ms in range(MAX_SAMPLES_PER_REPORT + 7):
-        link.subordinate.sample(SAMPLE.model_copy(update={"at_ms": at_ms}))
+        link.subordinate.sample(reading("busy", at_ms))
+    link.subordinate.sample(reading("calm"))
     link.now += 4.8
-    kept = [sample.at_ms for sample in report_of(link.answer()).samples]
-    assert kept == list(range(7, MAX_SAMPLES_PER_REPORT + 7))
+    told = report_of(link.answer()).samples
+    assert [(sample.node, sample.at_ms) for sample in told] == [
+        ("busy", MAX_SAMPLES_PER_REPORT + 6),
+        ("calm", 0),
+    ]
+
+
+def test_a_mere_sign_of_life_replaces_no_reading() -> None:
+    link = asked()
+    nothing = dict.fromkeys(("logged_in_nodes", "network_flow", "external_connections", "memory_used"))
+    first = reading("plant-1", 1)
+    for sample in (first, reading("plant-1", 2, **nothing), reading("plant-2", 3, **nothing)):
+        link.subordinate.sample(sample)
+    link.now += 4.8
+    assert report_of(link.answer()).samples == (first, reading("plant-2", 3, **nothing))
+
+
+def test_a_region_that_does_not_fit_one_report_is_told_at_once_in_several() -> None:
+    link = Link(node=CENTER).opened()
+    link.to_subordinate(link.ask())
+    nodes = [f"plant-{number}" for number in range(2 * MAX_SAMPLES_PER_REPORT + 7)]
+    for node in nodes:
+        link.subordinate.sample(reading(node))
+    told = []
+    for _ in range(2):
+        data = link.answer()
+        told += [sample.node for sample in report_of(data).samples]
+        link.to_superior(data)
+        link.to_subordinate(link.ask())
+    assert told == nodes[: 2 * MAX_SAMPLES_PER_REPORT]
+    assert link.answer() == b""  # what is left rides along with the next one
+    link.now += 4.8
+    assert [sample.node for sample in report_of(link.answer()).samples] == nodes[2 * MAX_SAMPLES_PER_REPORT :]
+
+
+def test_a_plant_cannot_make_the_superior_spin_with_readings() -> None:
+    link = asked()
+    for number in range(2 * MAX_SAMPLES_PER_REPORT):
+        link.subordinate.sample(reading(f"plant-{number}"))
+    link.to_superior(link.answer())
+    assert link.ask() == b""
+
+
+def test_of_too_many_nodes_those_of_which_nothing_was_heard_longest_go() -> None:
+    link = asked()
+    with patch("protocol.subordinate._MAX_WAITING", 3):
+        for node in "abcda":
+            link.subordinate.sample(reading(node))
+    link.now += 4.8
+    assert [sample.node for sample in report_of(link.answer()).samples] == ["c", "d", "a"]
 
 
 def test_every_poll_tells_the_time_of_the_superior_and_where_its_ledger_stands() -> None:

@@ -42,8 +42,16 @@ def sealer_with_log() -> tuple[Sealer, list[tuple[str, bytes]]]:
     return Sealer(SECRET, lambda key: Ahead(key, log)), log
 
 
-def test_what_is_prepared_is_the_nonce_of_the_next_message() -> None:
+def used_sealer_with_log() -> tuple[Sealer, list[tuple[str, bytes]]]:
+    """One that has sealed a first message: from then on it works ahead."""
     sealer, log = sealer_with_log()
+    sealer.seal(b"first", b"h")
+    log.clear()
+    return sealer, log
+
+
+def test_what_is_prepared_is_the_nonce_of_the_next_message() -> None:
+    sealer, log = used_sealer_with_log()
     for _ in range(3):
         sealer.prepare()
         sealer.seal(b"open breaker 201", b"h")
@@ -51,8 +59,24 @@ def test_what_is_prepared_is_the_nonce_of_the_next_message() -> None:
     assert all(log[i][1] == log[i + 1][1] for i in (0, 2, 4))
 
 
+def test_a_sealer_that_never_sealed_works_nothing_ahead_and_derives_no_key() -> None:
+    made: list[bytes] = []
+
+    def make(key: bytes) -> XorStandIn:
+        made.append(key)
+        return XorStandIn(key)
+
+    sealer = Sealer(SECRET, make)
+    sealer.prepare()
+    sealer.wipe()
+    assert is_ready(sealer)
+    assert made == []
+    sealer.seal(b"x", b"h")
+    assert len(made) == 1
+
+
 def test_preparing_twice_is_preparing_once() -> None:
-    sealer, log = sealer_with_log()
+    sealer, log = used_sealer_with_log()
     assert not is_ready(sealer)
     sealer.prepare()
     sealer.prepare()
@@ -76,11 +100,13 @@ def test_a_prepared_sealer_and_an_unprepared_opener_understand_each_other(
 
 def test_a_wiped_sealer_has_forgotten_what_it_prepared_and_goes_on() -> None:
     sealer, log = sealer_with_log()
+    opener = Sealer(SECRET, XorStandIn)
+    opener.open(sealer.seal(b"first", b"h"), b"h")
     sealer.prepare()
     sealer.wipe()
     assert not is_ready(sealer)
     assert log[-1] == ("wipe", b"")
-    assert Sealer(SECRET, XorStandIn).open(sealer.seal(b"x", b"h"), b"h") == b"x"
+    assert opener.open(sealer.seal(b"x", b"h"), b"h") == b"x"
 
 
 @pytest.fixture
@@ -101,8 +127,27 @@ def test_a_session_that_is_not_open_has_nothing_to_prepare(calls: list[str]) -> 
     assert calls == []
 
 
-def test_an_open_session_works_ahead_in_both_directions_once(calls: list[str]) -> None:
+def used_both_ways() -> Link:
+    """An open session that carried a message in each direction."""
     link = Link().opened()
+    put(link.down_outbox, b"down")
+    put(link.up_outbox, b"up")
+    link.settle()
+    link.run(1)
+    return link
+
+
+def test_a_session_that_carried_nothing_works_nothing_ahead(calls: list[str]) -> None:
+    link = Link().opened()
+    for session in (link.superior, link.subordinate):
+        assert is_ready(session)
+        session.prepare()
+        session.end()
+    assert calls == []
+
+
+def test_a_session_works_ahead_in_both_directions_once(calls: list[str]) -> None:
+    link = used_both_ways()
     for session in (link.superior, link.subordinate):
         assert not is_ready(session)
         session.prepare()
@@ -112,7 +157,7 @@ def test_an_open_session_works_ahead_in_both_directions_once(calls: list[str]) -
 
 
 def test_a_message_uses_up_what_both_its_ends_prepared_and_polls_use_up_nothing(calls: list[str]) -> None:
-    link = Link().opened()
+    link = used_both_ways()
     link.superior.prepare()
     link.subordinate.prepare()
     link.run(60)
@@ -120,12 +165,12 @@ def test_a_message_uses_up_what_both_its_ends_prepared_and_polls_use_up_nothing(
     assert is_ready(link.subordinate)
     put(link.down_outbox, b"an item")
     link.settle()
-    assert link.taken_down == [b"an item"]
+    assert link.taken_down == [b"down", b"an item"]
     assert not is_ready(link.superior)
     assert not is_ready(link.subordinate)
 
 
 def test_the_end_of_a_session_wipes_both_directions(calls: list[str]) -> None:
-    link = Link().opened()
+    link = used_both_ways()
     link.superior.end()
     assert calls == ["wipe"] * 2

@@ -9,7 +9,9 @@ import pytest
 
 from dispatch_server.counters import Counters
 from dispatch_server.links.backoff import Backoff
-from dispatch_server.links.dial import Link
+from dispatch_server.links.channel import Channel, StreamChannel
+from dispatch_server.links.link import Link
+from dispatch_server.links.pool import Pool
 from protocol.aio.listener import Listener
 from protocol.aio.ports import Accept, Stream
 from protocol.aio.station import Work
@@ -119,11 +121,11 @@ class Rig:
     ) -> Link:
         """A link, not yet running. `proves`: whose certificate the other end shows; `fails`: the dial."""
 
-        async def dial() -> Stream:
+        async def dial() -> Channel:
             self.dials.append(now())
             if fails:
                 raise fails
-            return ProvenStream(await self.network.dial("hq", name), proves or KEYS[name])
+            return StreamChannel(ProvenStream(await self.network.dial("hq", name), proves or KEYS[name]))
 
         return Link(
             self.node.station,
@@ -139,7 +141,7 @@ class Rig:
 
     def start(self, link: Link) -> "asyncio.Task[None]":
         """Run the loop of a link."""
-        return asyncio.get_running_loop().create_task(link.run())
+        return asyncio.get_running_loop().create_task(Pool([link]).run())
 
     def listen(self, name: str, accept: Accept) -> None:
         """Let something wait for headquarters at a node."""

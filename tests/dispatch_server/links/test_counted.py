@@ -6,13 +6,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
+from typing_extensions import override
 
-from dispatch_server.links.dial import Link, LinkState
+from dispatch_server.links.link import Link
+from dispatch_server.links.ports import LinkState
 from protocol.aio.ports import Stream
 from protocol.errors import LinkError, LinkLost, PeerFault, WireCode
+from protocol.handshake import Keys
 from protocol.limits import Timers
+from protocol.seal import Sealer
 from protocol.session import goodbye
 from tests.dispatch_server.links.support import ITEM, QUESTION, Puppet, Rig, post, until, virtually
+from tests.protocol.links import XorStandIn
 from tests.protocol.parties import OTHER_PLANT
 
 WORK = frozenset({"handshakes", "polls", "frames_received", "sealed_received", "reconnects"})
@@ -131,14 +136,13 @@ def codes(rig: Rig) -> list[tuple[str, WireCode]]:
     return [(node, error.code) for node, error in rig.superior.faults if isinstance(error, LinkError)]
 
 
-def altered(seal: Callable[..., bytes]) -> Callable[..., bytes]:
+class Altering(Sealer):
     """One bit of what is sealed changes on its way."""
 
-    def seal_and_alter(*args: bytes) -> bytes:
-        sealed = seal(*args)
+    @override
+    def seal(self, plain: bytes, header: bytes) -> bytes:
+        sealed = super().seal(plain, header)
         return sealed[:-1] + bytes([sealed[-1] ^ 1])
-
-    return seal_and_alter
 
 
 @virtually
@@ -151,7 +155,7 @@ async def test_an_item_that_was_altered_on_its_way_is_a_seal_that_failed() -> No
             await puppet.shake_hands()
             puppet.put(ITEM.encode())
             keys = puppet.session._open_keys()
-            vars(keys.up)["seal"] = altered(keys.up.seal)
+            puppet.session._keys = Keys(down=keys.down, up=Altering(keys.up._secret, XorStandIn))
             await puppet.serve()
 
     rig.listen("plant-1", accept)

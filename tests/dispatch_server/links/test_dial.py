@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from dispatch_server.links.dial import LinkState
+from dispatch_server.links.ports import LinkState
 from protocol.aio.ports import Stream
 from protocol.errors import WireCode
 from protocol.frames import FrameReader, Kind
