@@ -1,5 +1,6 @@
 """dispatch-server status."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -9,11 +10,15 @@ from rich.text import Text
 
 from dispatch_server.cli import words
 from dispatch_server.cli.connect import connect
+from dispatch_server.cli.status_links import links_of, sums_of
+from protocol.aio.control import CommandFailed
 from protocol.keys import Role
 from protocol.terminal.options import ConfigOption, JsonOption, LanguageOption
 from protocol.terminal.orders import heads
 from protocol.terminal.program import command_group
+from protocol.terminal.renewal import key_warnings
 from protocol.terminal.tables import ABNORMAL, NOTABLE, cell, pairs, show, table, watch
+from protocol.terminal.talk import Talk
 from protocol.texts import HEADS, LINK_STATES, ROLES, SENTENCES, Language, say
 from situational import (
     METRICS,
@@ -33,6 +38,7 @@ from situational import Language as TrendLanguage
 
 app = command_group()
 _EVERY = 1.0  # s
+_PAGE = 500  # rows of one answer
 _CALM = frozenset({Level.NORMAL, Level.LIFTING})
 _NOT_KNOWN = "dim"
 _NAMED = 5  # nodes in one line; the table has them all
@@ -44,15 +50,42 @@ def status(
     config: ConfigOption,
     *,
     keep_watching: Annotated[bool, typer.Option("--watch", help="Keep showing until Ctrl-C.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every link and node, however many.")] = False,
     as_json: JsonOption = False,
     lang: LanguageOption = None,
 ) -> None:
     """Show links, nodes with their letters, hazards, posture. Colour marks only what is abnormal."""
     talk = connect(config, lang, as_json=as_json)
     if keep_watching and not as_json:
-        watch(lambda: draw(talk.ask("status"), talk.language), _EVERY)
+        talk.ask("status")  # a server that is not there now ends this command; one that stops later does not
+        watch(lambda: _draw_or_tell(talk, everything=everything), _EVERY)
     else:
-        talk.tell(talk.ask("status"), lambda result: show(draw(result, talk.language)))
+        result = _asked(talk, everything=everything)
+        talk.tell(result, lambda result: show(draw(result, talk.language)))
+
+
+def _asked(talk: Talk, *, everything: bool) -> dict[str, Any]:
+    """The status; of a large server with all rows if these are wanted."""
+    result: dict[str, Any] = talk.ask("status")
+    if everything and len(result["links"]) < result["total"]["links"]:
+        result["links"] = list(_rows(talk, "links"))
+    if everything and len(result["nodes"]) < result["total"]["nodes"]:
+        result["nodes"] = {row.pop("node"): row for row in _rows(talk, "nodes")}
+    return result
+
+
+def _rows(talk: Talk, of: str) -> Iterator[dict[str, Any]]:
+    first = 0
+    while page := talk.ask("rows", of=of, first=first, limit=_PAGE):
+        yield from page
+        first += len(page)
+
+
+def _draw_or_tell(talk: Talk, *, everything: bool) -> RenderableType:
+    try:
+        return draw(_asked(talk, everything=everything), talk.language)
+    except CommandFailed as failure:  # the server restarts, perhaps: who watches wants to see it come back
+        return cell(say(words.SENTENCES["not there"], talk.language, why=failure), ABNORMAL)
 
 
 def draw(result: dict[str, Any], language: Language) -> Group:
@@ -60,7 +93,8 @@ def draw(result: dict[str, Any], language: Language) -> Group:
     nodes = sorted(result["nodes"].items())
     hazards = {node: hazard for node, view in nodes if (hazard := _hazard_of(view))}
     parts: list[RenderableType] = [*_banner(result["alarms"], language), _itself(result, language)]
-    parts += [_links(result, language), _nodes(result, hazards, language)]
+    parts += [cell(warning, ABNORMAL) for warning in key_warnings(result.get("keys"), language)]
+    parts += [*links_of(result, language), *_nodes(result, hazards, language)]
     return Group(*parts, *_reasons(hazards, language), *_postures(result, language))
 
 
@@ -86,38 +120,37 @@ def _itself(result: dict[str, Any], language: Language) -> Table:
         cell(result["ledger_entry"]),
     )
     rows += zip(heads(language, "posture", "open", "entry"), values, strict=True)
+    rows += sums_of(result, language)
     return pairs(f"{say(ROLES[Role(result['role'])], language)} {result['node']}", rows)
 
 
-def _links(result: dict[str, Any], language: Language) -> Table:
-    keys = ("superior", "node", "role", "state", "polls", "sessions", "faults", "outbox", "error")
-    made = table(say(SENTENCES["links"], language), heads(language, *keys))
-    for link in result["links"]:
-        linked = link["state"] == "connected"
-        made.add_row(
-            cell(link["superior"]),
-            cell(link["node"]),
-            cell(say(ROLES[Role(link["role"])], language)),
-            cell(say(LINK_STATES[link["state"]], language), "" if linked else ABNORMAL),
-            cell(link["polls"]),
-            cell(link["sessions"]),
-            cell(link["faults"], ABNORMAL if link["faults"] else ""),
-            cell(link["waiting"]),
-            cell(link["last_error"], "" if linked else ABNORMAL),
-        )
-    return made
-
-
-def _nodes(result: dict[str, Any], hazards: dict[str, Hazard], language: Language) -> Table:
+def _nodes(
+    result: dict[str, Any], hazards: dict[str, Hazard], language: Language
+) -> Iterator[RenderableType]:
     metrics = [metric_text(metric, TrendLanguage(language.value)) for metric in METRICS]
     columns = [*heads(language, "node"), *metrics, *heads(language, "hazard", "posture")]
     made = table(say(SENTENCES["nodes"], language), columns)
+    has_brackets = False
     for node, view in sorted(result["nodes"].items()):
-        letters = [cell(view["letters"].get(metric.value, "").replace("none", "—")) for metric in METRICS]
-        made.add_row(
-            cell(node), *letters, _hazard(hazards.get(node), language), _posture(view["posture"], language)
-        )
-    return made
+        letters = [_letter(view, metric) for metric in METRICS]
+        has_brackets |= any(letter.startswith("(") for letter in letters)
+        hazard, posture = _hazard(hazards.get(node), language), _posture(view["posture"], language)
+        made.add_row(cell(node), *map(cell, letters), hazard, posture)
+    yield made
+    if has_brackets:
+        yield cell(say(words.SENTENCES["brackets"], language))
+    if more := result["total"]["nodes"] - len(result["nodes"]):
+        yield cell(say(words.SENTENCES["more nodes"], language, count=more))
+
+
+def _letter(view: dict[str, Any], metric: Metric) -> str:
+    """The shape of the whole window; in brackets what it is judged by when that shape is none."""
+    shape = str(view["letters"].get(metric.value, ""))
+    if shape != Letter.NONE.value:
+        return shape
+    judged = (reason["letter"] for reason in view["reasons"] if reason["metric"] == metric.value)
+    letter = next((letter for letter in judged if letter != Letter.NONE.value), None)
+    return f"({letter})" if letter else "—"
 
 
 def _hazard_of(view: dict[str, Any]) -> Hazard | None:

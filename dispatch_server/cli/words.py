@@ -43,6 +43,7 @@ KINDS: Mapping[str, Words] = MappingProxyType(
         "signature": ("签名验证失败", "a signature does not verify"),
         "identity": ("身份不符", "it is not the node that it should be"),
         "link": ("链路中断", "its link is down"),
+        "fenced": ("正听命于另一台服务器", "it obeys another server"),
         "order-unknown": ("指令执行情况不明", "the outcome of an order is not known"),
     }
 )
@@ -100,6 +101,15 @@ COUNTERS: Mapping[str, Words] = MappingProxyType(
     }
 )
 
+# What a server can go on without.
+PARTS: Mapping[str, Words] = MappingProxyType(
+    {
+        "curves": ("曲线未写入磁盘", "curves are not kept on disk"),
+        "experts": ("没有专家风险区间", "no experts' intervals of the risks"),
+        "metrics": ("未提供监控指标", "metrics are not served"),
+    }
+)
+
 HEADS: Mapping[str, Words] = MappingProxyType(
     {
         "age": ("持续", "age"),
@@ -126,6 +136,14 @@ HEADS: Mapping[str, Words] = MappingProxyType(
         "to": ("止", "to"),
         "samples": ("采样数", "samples"),
         "bytes": ("字节", "bytes"),
+        "since": ("起始时间", "since"),
+        "round trip": ("往返", "round trip"),
+        "links": ("链路", "links"),
+        "polls": ("轮询", "polls"),
+        "journal": ("账本", "journal"),
+        "loop": ("事件循环", "loop"),
+        "to send": ("待发", "to send"),
+        "without": ("缺失功能", "goes on without"),
     }
 )
 
@@ -174,5 +192,34 @@ SENTENCES: Mapping[str, Words] = MappingProxyType(
             "experts {experts:.0%}, counted {share:.0%}: {counts}, in {minutes:.0f} min",
         ),
         "nothing kept": ("尚无记录", "nothing is kept yet"),
+        "links up": ("共 {links} 条：已连接 {up}", "{up} of {links} up"),
+        "links down": (
+            "共 {links} 条：已连接 {up}，中断 {down}（拨号中 {dialling}）",
+            "{up} of {links} up, {down} down, of which {dialling} are being dialled",
+        ),
+        "poll rate": ("每秒 {rate} 次，往返 p99 {p99}", "{rate} a second; round trip p99 {p99}"),
+        "commits": ("写入 p99 {p99}，等待 {waiting}", "commit p99 {p99}; {waiting} waiting"),
+        "stalls": (
+            "停顿 {count} 次；最长：近1分钟 {minute}，启动以来 {ever}",
+            "{count} stalls; longest: {minute} in the last minute, {ever} since the start",
+        ),
+        "outboxes": ("共 {all}，单个节点最多 {most}", "{all} in all, {most} for one node"),
+        "more links": (
+            "另有 {count} 条链路未列出（--all 列出全部）",
+            "{count} more links are not shown (--all shows them)",
+        ),
+        "more nodes": (
+            "另有 {count} 个节点未列出（--all 列出全部）",
+            "{count} more nodes are not shown (--all shows them)",
+        ),
+        "all links up": ("全部 {count} 条链路正常", "all {count} links are up and without faults"),
+        "heard": ("{seconds} 秒前有消息", "heard of {seconds} s ago"),
+        "never heard": ("尚无消息", "not heard of yet"),
+        "behind a link": ("经中调，上级链路中断", "behind a link that is down"),
+        "brackets": (
+            "括号：整段曲线无法归类，按最近一段判定",
+            "in brackets: the whole curve has no shape; judged by what follows its last break",
+        ),
+        "not there": ("{why}；每秒重试", "{why} (asked again every second)"),
     }
 )

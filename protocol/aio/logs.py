@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import structlog
@@ -42,6 +43,19 @@ def _presentable(name: object, value: object) -> object:
             return [_presentable("", inner) for inner in value]
         case _:
             return value
+
+
+def link_name(peer: str, number: int) -> str:
+    """The `link` of each line about one session: unique in one run of this node."""
+    return f"{peer}#{number}"
+
+
+def link_log(peer: str, number: int) -> AbstractContextManager[None]:
+    """Mark every line that is logged inside, also by tasks begun there: whose link it is about, and which.
+
+    `node` is always this node; the other side is `peer`.
+    """
+    return structlog.contextvars.bound_contextvars(peer=peer, link=link_name(peer, number))
 
 
 def configure_logs(node: str, form: Literal["json", "console"], level: str) -> None:

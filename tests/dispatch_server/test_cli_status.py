@@ -1,31 +1,50 @@
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from dispatch_server.__main__ import app
 from dispatch_server.cli.status import draw
 from protocol.aio.control import CommandFailed
+from protocol.terminal.screen import local_time
 from protocol.texts import Language
 from situational import METRICS, Letter, Level, Metric, Posture, ReasonCode
 from tests.dispatch_server.support import CENTER, program, write_config
 from tests.support import orders
+from tests.support.pki import NOW_MS
 from tests.support.terminal import run
 
 
 def link(node: str = "plant-a", **more: Any) -> dict[str, Any]:
     facts = {"superior": "hq", "node": node, "role": "plant", "state": "connected", "polls": 17}
-    return facts | {"sessions": 2, "faults": 0, "last_error": "", "waiting": 0} | more
+    times = {"since_ms": NOW_MS, "round_trip_s": 0.0123}
+    return facts | times | {"sessions": 2, "faults": 0, "last_error": "", "waiting": 0} | more
+
+
+def total(rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    up = sum(each["state"] == "connected" for each in rows)
+    counts = {"links": len(rows), "up": up, "dialling": 0, "faulty": 0, "behind": 0, "nodes": 1}
+    queues = {"waiting": 0, "waiting_most": 0, "uncommitted": 0}
+    times = {"polls_per_s": 3.4, "round_trip_p99_s": 0.0456, "commit_p99_s": 0.0078}
+    stalls = {"stalls": 0, "stall_last_minute_s": 0.0021, "stall_longest_s": 0.0032}
+    return counts | queues | times | stalls | more
 
 
 def status(**more: Any) -> dict[str, Any]:
     letters = {metric.value: letter for metric, letter in zip(METRICS, "ABCG", strict=True)}
-    facts = {"node": "hq", "role": "hq", "term": 3, "posture": "normal", "superior": None, "links": [link()]}
+    facts = {"node": "hq", "role": "hq", "term": 3, "posture": "normal", "superior": None}
     counts = {"unacknowledged in all": 0}
-    more = {"nodes": {"plant-a": node(letters=letters)}, "alarms": counts} | more
+    more = {"links": [link()], "nodes": {"plant-a": node(letters=letters)}, "alarms": counts} | more
+    more = {"total": total(more["links"], nodes=len(more["nodes"])), "behind": [], "impaired": {}} | more
     return facts | {"open_orders": 1, "ledger_entry": 99} | more
+
+
+def behind(**more: Any) -> dict[str, Any]:
+    facts = {"superior": "south", "node": "plant-b", "reachable": True, "heard_s": 1.2, "is_silent": False}
+    return facts | more
 
 
 def node(**more: Any) -> dict[str, Any]:
@@ -90,6 +109,11 @@ def test_what_is_normal_has_no_colour() -> None:
         {"nodes": {"plant-a": node(hazard="major")}},
         {"nodes": {"plant-a": node(posture="held")}},
         {"alarms": {"unacknowledged in all": 1, "unacknowledged": 1}},
+        {"impaired": {"curves": "database or disk is full"}},
+        {"total": total([link()], stall_last_minute_s=0.3)},
+        {"total": total([link()], links=20_000)},
+        {"behind": [behind(is_silent=True, heard_s=60.0)]},
+        {"behind": [behind(reachable=False)]},
     ],
 )
 def test_what_is_abnormal_is_red(change: dict[str, Any]) -> None:
@@ -253,3 +277,134 @@ def test_an_order_that_is_not_there_exits_with_1(tmp_path: Path) -> None:
     with program(config, show=CommandFailed("unknown-order", "there is no such order here")):
         told = run(app, "show", "t-9", "--config", config)
     assert (told.exit_code, told.err) == (1, "there is no such order here\n")
+
+
+def test_what_the_server_goes_on_without_is_told_in_both_languages(tmp_path: Path) -> None:
+    impaired = {"curves": "database or disk is full", "metrics": "address already in use"}
+    out = text_of(tmp_path, impaired=impaired)
+    assert "curves are not kept on disk: database or disk is full" in out
+    assert "metrics are not served: address already in use" in out
+    assert "曲线未写入磁盘: database or disk is full" in text_of(tmp_path, "--lang", "zh", impaired=impaired)
+
+
+def test_a_part_that_has_no_words_is_told_by_its_name(tmp_path: Path) -> None:
+    assert "spare parts: sold out" in text_of(tmp_path, impaired={"spare parts": "sold out"})
+
+
+def test_the_sums_of_links_journal_and_loop_are_told(tmp_path: Path) -> None:
+    out = text_of(tmp_path)
+    for part in ("1 of 1 up", "3.4 a second", "p99 45.6 ms", "commit p99 7.8 ms", "2.1 ms in the last"):
+        assert part in out
+    links = [link(), link("plant-c", state="waiting", last_error="no answer in time")]
+    assert "1 of 2 up, 1 down" in text_of(tmp_path, links=links)
+    assert "共 2 条：已连接 1，中断 1" in text_of(tmp_path, "--lang", "zh", links=links)
+
+
+def test_what_was_not_measured_yet_is_a_dash_and_not_a_number(tmp_path: Path) -> None:
+    nothing = total([link()], polls_per_s=None, round_trip_p99_s=None, commit_p99_s=None)
+    out = text_of(tmp_path, total=nothing, links=[link(since_ms=None, round_trip_s=None)])
+    assert "— a second; round trip p99 —" in out
+    assert "commit p99 —" in out
+    row = next(line for line in out.splitlines() if "│ connected" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")][3:6] == ["connected", "—", "—"]
+
+
+def test_a_link_says_since_when_and_how_long_its_last_poll_took(tmp_path: Path) -> None:
+    out = text_of(tmp_path, links=[link(since_ms=NOW_MS, round_trip_s=1.5)])
+    assert local_time(NOW_MS) in out
+    assert "1.50 s" in out
+
+
+def test_of_many_links_only_those_that_were_given_are_shown_and_the_others_counted(tmp_path: Path) -> None:
+    rows = [link("plant-x", state="waiting", last_error="no answer in time")]
+    out = text_of(tmp_path, links=rows, total=total(rows, links=20_000, up=19_999))
+    assert "plant-x" in out
+    assert "19,999 more links are not shown (--all shows them)" in out
+    assert len(out.splitlines()) < 60
+
+
+def test_many_links_without_faults_are_one_line(tmp_path: Path) -> None:
+    out = text_of(tmp_path, links=[], total=total([], links=20_000, up=20_000))
+    assert "all 20,000 links are up and without faults" in out
+
+
+def test_all_asks_for_every_row_in_pages(tmp_path: Path) -> None:
+    rows = [link(f"plant-{i}") for i in range(3)]
+    names = [node() | {"node": f"plant-{i}"} for i in range(3)]
+    pages = {("links", 0): rows[:2], ("links", 2): rows[2:], ("nodes", 0): names}
+
+    def page(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+        return pages.get((arguments["of"], arguments["first"]), [])
+
+    config = write_config(tmp_path)
+    few = status(links=[], nodes={}, total=total(rows, nodes=3))
+    with program(config, status=few, rows=page):
+        told = run(app, "status", "--config", config, "--all", "--json").json
+    assert told["links"] == rows
+    assert told["nodes"] == {f"plant-{i}": node() for i in range(3)}
+
+
+def test_without_all_only_the_status_is_asked_for(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    with program(config, status=status(links=[], total=total([], links=20_000))) as server:
+        run(app, "status", "--config", config)
+    assert [command for command, _ in server.asked] == ["status"]
+
+
+def test_plants_behind_a_center_say_when_they_were_heard_of(tmp_path: Path) -> None:
+    rows = [behind(), behind(node="plant-c", heard_s=None, is_silent=True)]
+    out = text_of(tmp_path, behind=rows)
+    for part in ("south", "plant-b", "heard of 1 s ago", "plant-c", "not heard of yet"):
+        assert part in out
+    assert "behind a link that is down" in text_of(tmp_path, behind=[behind(reachable=False)])
+
+
+def test_a_letter_that_the_whole_curve_does_not_have_is_the_judged_one_in_brackets(tmp_path: Path) -> None:
+    letters = {metric.value: "none" for metric in METRICS}
+    judged = [reason("steady", metric.value, "A") for metric in METRICS]
+    out = text_of(tmp_path, nodes={"plant-a": node(letters=letters, reasons=judged)})
+    row = next(line for line in out.splitlines() if "4 of 4 metrics judged" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")][1:5] == ["(A)"] * 4
+    assert "judged by what follows its last break" in out
+
+
+def test_a_metric_that_was_not_judged_stays_a_dash(tmp_path: Path) -> None:
+    letters = {metric.value: "none" for metric in METRICS}
+    reasons = [reason("cannot-tell", METRICS[0].value, "none")]
+    out = text_of(tmp_path, nodes={"plant-a": node(letters=letters, reasons=reasons, judged=0)})
+    row = next(line for line in out.splitlines() if "0 of 4 metrics judged" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")][1:5] == ["—"] * 4
+    assert "in brackets" not in out
+
+
+def test_who_watches_is_told_that_the_server_is_gone_and_sees_it_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path)
+    drawn: list[str] = []
+
+    def watch_thrice(draw_once: Callable[[], RenderableType], _every: float) -> None:
+        for _ in range(3):
+            console = Console(file=(out := io.StringIO()), width=200)
+            console.print(draw_once())
+            drawn.append(out.getvalue())
+
+    answers = iter([status(), status(), CommandFailed("not-running", "Is the program running?"), status()])
+
+    def answer(_: dict[str, Any]) -> Any:
+        given = next(answers)
+        if isinstance(given, CommandFailed):
+            raise given
+        return given
+
+    monkeypatch.setattr("dispatch_server.cli.status.watch", watch_thrice)
+    with program(config, status=answer):
+        assert run(app, "status", "--config", config, "--watch").exit_code == 0
+    assert ["headquarters hq" in text for text in drawn] == [True, False, True]
+    assert "Is the program running? (asked again every second)" in drawn[1]
+
+
+def test_watching_a_server_that_is_not_there_ends_at_once(tmp_path: Path) -> None:
+    told = run(app, "status", "--config", write_config(tmp_path), "--watch")
+    assert told.exit_code == 1
+    assert "Is the program running?" in told.err
