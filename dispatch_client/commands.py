@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -128,6 +129,8 @@ class Commands:
             "connected": self._listener.is_connected,
             "polls": self._listener.polls,
             "refused_links": self._listener.refused,
+            "counters": dict(sorted(self._listener.counters.items())),
+            "fenced": asdict(self._listener.fenced) if self._listener.fenced else None,
             "person": login.person if login else None,
             "postures": self._client.postures,
             "open_orders": sum(record.is_open for record in station.orders.values()),

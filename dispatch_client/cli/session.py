@@ -5,12 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from dispatch_client.cli.connect import connect
+from dispatch_client.cli.counters import counter_words
 from dispatch_client.cli.postures import posture_text_of
 from protocol.keys import Role
 from protocol.terminal.options import ConfigOption, JsonOption, LanguageOption
 from protocol.terminal.orders import heads
 from protocol.terminal.person import secret
 from protocol.terminal.program import command_group
+from protocol.terminal.renewal import key_warnings
 from protocol.terminal.screen import local_time, tell
 from protocol.terminal.tables import ABNORMAL, cell, pairs, show
 from protocol.texts import HEADS, LINK_STATES, ROLES, SENTENCES, Language, say
@@ -78,6 +80,17 @@ def _show_status(result: dict[str, Any], language: Language) -> None:
     postures = posture_text_of(result["postures"], language)
     title = f"{say(ROLES[Role(result['role'])], language)} {result['node']}"
     rows = [*zip(heads(language, *keys), values, strict=True)]
+    rows += [
+        (say(counter_words(name), language), cell(count, ABNORMAL))
+        for name, count in result.get("counters", {}).items()
+    ]
+    if fenced := result.get("fenced"):
+        when = local_time(fenced["at_ms"])
+        terms = {"term": fenced["term"], "granted": fenced["granted"]}
+        text = say(SENTENCES["term refused"], language, when=when, **terms)
+        rows.append((say(HEADS["fenced"], language), cell(text, ABNORMAL)))
     if postures:
         rows.append((say(HEADS["posture"], language), cell(postures, ABNORMAL)))
     show(pairs(title, rows))
+    for warning in key_warnings(result.get("keys"), language):
+        show(cell(warning, ABNORMAL))

@@ -12,8 +12,8 @@ _LONGEST_FOR_FAULTS = 120.0
 class Backoff:
     """Half jitter over a doubling window; `uniform` draws from [0, 1).
 
-    Losses are forgotten when a session opens. Faults are not: a peer that shakes hands well and then
-    misbehaves would else be dialled again at once, for ever.
+    Losses are forgotten when a session lasted for a while, faults only when it lasted for long: a peer that
+    shakes hands well and then leaves or misbehaves would else be dialled again at once, for ever.
     """
 
     uniform: Callable[[], float]
@@ -22,7 +22,7 @@ class Backoff:
     faults: int = 0
 
     def succeeded(self) -> None:
-        """A session was opened."""
+        """A session lasted for a while."""
         self.losses = 0
 
     def forgive(self) -> None:

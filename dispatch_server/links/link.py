@@ -20,6 +20,7 @@ from protocol.errors import KeyRefused, LinkError, LinkLost, PeerFault, WireCode
 from protocol.keys import Certificate, Role
 from protocol.limits import Timers
 
+_STEADY_AFTER = 10.0  # s that a session must last before earlier losses are forgotten
 _HEALTHY_AFTER = 60.0  # s that a session must last before earlier faults are forgiven
 _DISAGREEMENTS = frozenset(
     {
@@ -69,12 +70,13 @@ class Link:
         self._keeper: Keeper | None = None
         self._conversation: Conversation | None = None
         self._began = 0.0
+        self._redial_at = 0.0
         station.on_news(node, self._on_news)
 
     def start(self, keeper: Keeper) -> None:
         """Keep the link up from now on."""
         self._keeper = keeper
-        keeper.want_dial(self)
+        self._dial_soon(keeper)
 
     def stop(self) -> None:
         """Say goodbye and dial no more."""
@@ -88,7 +90,14 @@ class Link:
         if self._conversation:
             self._conversation.on_timer(now)
         elif self._keeper and self.status.state is LinkState.WAITING:
-            self._keeper.want_dial(self)
+            if now < self._redial_at:  # an entry of the session that ended came up
+                self._keeper.at(self, self._redial_at)
+            else:
+                self._dial_soon(self._keeper)
+
+    def _dial_soon(self, keeper: Keeper) -> None:
+        self.status.state = LinkState.DIALLING  # at once: in the queue it must stand only one time
+        keeper.want_dial(self)
 
     def _on_news(self) -> None:
         if self._conversation:
@@ -149,7 +158,6 @@ class Link:
 
     def opened(self) -> None:
         """A session is open."""
-        self._backoff.succeeded()
         self.status.state = LinkState.CONNECTED
         self.status.since_s = self._keeper.now() if self._keeper else None
         self.status.sessions += 1
@@ -187,10 +195,18 @@ class Link:
         if self._keeper:
             now = self._keeper.now()
             if was_up:
+                self._forgive(now)
                 self.status.since_s = now
-            if now - self._began >= _HEALTHY_AFTER:
-                self._backoff.forgive()
-            self._keeper.at(self, now + self._backoff.next_delay(fault=fault))
+            self._redial_at = now + self._backoff.next_delay(fault=fault)
+            self._keeper.at(self, self._redial_at)
+
+    def _forgive(self, now: float) -> None:
+        """A peer that opens sessions only to drop them must not be dialled five times a second for ever."""
+        lasted = now - self._began
+        if lasted >= _STEADY_AFTER:
+            self._backoff.succeeded()
+        if lasted >= _HEALTHY_AFTER:
+            self._backoff.forgive()
 
     def _tell(self, error: Exception, *, fault: bool) -> None:
         silent = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__

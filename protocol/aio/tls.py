@@ -9,13 +9,14 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from typing_extensions import override
-
-from protocol.aio.ports import Accept
+from protocol.aio.crowd import DoorLimits
+from protocol.aio.door import Door, Refuse, Serve
 from protocol.errors import KeyRefused, PeerFault, WireCode
 from protocol.limits import HELLO_TIMEOUT
 
 _READ_BUFFER = 64 * 1024
+# X509_V_FLAG_NO_CHECK_TIME: the dates are TrustStore's, which can name both clocks and tell the peer.
+_NO_DATES = ssl.VerifyFlags(0x200000)
 
 
 class TlsStream:
@@ -50,6 +51,7 @@ def tls_context(side: ssl._SSLMethod, authority: Path, certificate: Path, key: P
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False  # nodes have names, not host names: TrustStore compares them
     context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= _NO_DATES
     try:
         context.load_verify_locations(cafile=authority)
         context.load_cert_chain(certificate, key)
@@ -74,99 +76,15 @@ async def listen(
     host: str,
     port: int,
     context: ssl.SSLContext,
-    accept: Accept,
-    refuse: Callable[[PeerFault], None],
+    serve: Serve,
+    refuse: Refuse,
     *,
-    strangers: int = 64,
-) -> tuple[asyncio.Server, Callable[[], int]]:
-    """Accept streams; gives the server and a reader of its port. Raises OSError.
+    limits: DoorLimits | None = None,
+) -> tuple[Door, Callable[[], int]]:
+    """Accept streams; gives the door, which must be closed, and a reader of its port. Raises OSError.
 
-    `refuse` is told of each peer that TLS turns away. `strangers`: how many peers may be in the TLS handshake
-    at once, and how many accepted streams there may be, so a flood of connections costs a bounded amount of
-    memory.
+    `refuse` is told of each peer that is turned away before it is served: by TLS, or (TurnedAway) by a limit.
     """
-    door = _Door(context, accept, refuse, strangers)
-    server = await asyncio.get_running_loop().create_server(lambda: _Knock(door), host, port)
-
-    def port_in_use() -> int:
-        bound: int = server.sockets[0].getsockname()[1]
-        return bound
-
-    return server, port_in_use
-
-
-class _Knock(asyncio.Protocol):
-    """A connection of which nothing has been read yet."""
-
-    def __init__(self, door: "_Door") -> None:
-        self._door = door
-
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.pause_reading()  # what comes is for TLS, which begins in the task
-            self._door.knock(transport)
-
-
-class _Door:
-    """Lets streams in. Of too many strangers the one goes that has dallied longest: a superior is quick."""
-
-    def __init__(
-        self, context: ssl.SSLContext, accept: Accept, refuse: Callable[[PeerFault], None], places: int
-    ) -> None:
-        self._context = context
-        self._accept = accept
-        self._refuse = refuse
-        self._places = places
-        self._strangers: dict[asyncio.Task[TlsStream], asyncio.Transport] = {}
-        self._guests: set[asyncio.Task[None]] = set()
-
-    def knock(self, transport: asyncio.Transport) -> None:
-        task = asyncio.get_running_loop().create_task(_shake_hands(transport, self._context))
-        self._strangers[task] = transport
-        task.add_done_callback(self._shook_hands)
-        if len(self._strangers) > self._places:
-            oldest = next(iter(self._strangers))
-            self._strangers.pop(oldest).abort()
-            oldest.cancel()
-
-    def _shook_hands(self, task: asyncio.Task[TlsStream]) -> None:
-        self._strangers.pop(task, None)
-        if task.cancelled():
-            return
-        if error := task.exception():
-            if isinstance(error, ssl.SSLError):
-                self._refuse(PeerFault(WireCode.IDENTITY, f"TLS: {error}"))
-            elif not isinstance(error, OSError):
-                raise error  # a defect of ours: the loop tells of it
-        elif len(self._guests) >= self._places:
-            task.result().close()
-        else:
-            guest = asyncio.get_running_loop().create_task(self._serve(task.result()))
-            self._guests.add(guest)
-            guest.add_done_callback(self._guests.discard)
-
-    async def _serve(self, stream: TlsStream) -> None:
-        try:
-            await self._accept(stream)
-        finally:
-            stream.close()
-
-
-async def _shake_hands(transport: asyncio.Transport, context: ssl.SSLContext) -> TlsStream:
-    """Raises OSError, TimeoutError."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=_READ_BUFFER)
-    protocol = asyncio.StreamReaderProtocol(reader)
-    secured = await loop.start_tls(
-        transport,
-        protocol,
-        context,
-        server_side=True,
-        ssl_handshake_timeout=HELLO_TIMEOUT,
-        ssl_shutdown_timeout=1,
-    )
-    if secured is None:  # the peer left when the handshake was just done
-        raise ConnectionResetError("the peer left")
-    protocol.connection_made(secured)
-    return TlsStream(reader, asyncio.StreamWriter(secured, protocol, reader, loop))
+    door = Door(context, serve, refuse, limits or DoorLimits())
+    await door.open(host, port)
+    return door, lambda: door.port

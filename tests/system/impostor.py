@@ -108,9 +108,16 @@ class PlayedPlant:
         self.outbox.mark_durable(self.outbox.add(item.encode()))
 
     def serve(
-        self, guest: Guest, enough: Callable[[], bool], alter: Callable[[bytes], bytes] = bytes
+        self,
+        guest: Guest,
+        enough: Callable[[], bool],
+        alter: Callable[[bytes], bytes] = bytes,
+        before: Callable[[SubordinateSession], None] = lambda _: None,
     ) -> None:
-        """Agree on keys and answer polls, until it is enough; `alter` changes what is said."""
+        """Agree on keys and answer polls, until it is enough; `alter` changes what is said.
+
+        `before` is called before each answer.
+        """
         session = SubordinateSession(
             self.local, self._superior, granted=Grant(), outbox=self.outbox, inbox=self._inbox
         )
@@ -118,6 +125,8 @@ class PlayedPlant:
             for event in session.receive(guest.read(), time.monotonic()):
                 if isinstance(event, HelloReceived):
                     session.welcome(event.hello, Fresh.of(os.urandom(48)), time.monotonic())
+            if session.is_open:
+                before(session)
             session.advance(time.monotonic() + _HASTE, NOWHERE)
             data = alter(session.data_to_send())
             self.said.append(data)

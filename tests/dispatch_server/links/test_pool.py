@@ -1,6 +1,7 @@
 """dispatch_server/links/pool.py and link.py: many links from one schedule, dials paced, ends from outside."""
 
 import asyncio
+from itertools import pairwise
 
 from dispatch_server.links.channel import Channel
 from dispatch_server.links.link import Link
@@ -127,3 +128,41 @@ async def test_many_idle_links_are_all_polled_in_time() -> None:
     assert [link.status.state for link in links] == [LinkState.CONNECTED] * 2
     assert all(24 <= link.status.polls <= 26 for link in links)
     task.cancel()
+
+
+@virtually
+async def test_a_peer_that_opens_sessions_only_to_drop_them_is_dialled_ever_more_rarely() -> None:
+    rig = Rig()
+
+    async def flap(stream: Stream) -> None:
+        puppet = Puppet(stream)
+        await puppet.shake_hands()
+        await puppet.report()
+        stream.close()
+
+    rig.listen("plant-1", flap)
+    link = rig.link(timers=Timers(hold_ms=0))
+    rig.start(link)
+    await asyncio.sleep(600)
+    waits = [after - before for before, after in pairwise(rig.dials)]
+    assert waits[:4] == sorted(waits[:4])
+    assert min(waits[-5:]) > 10
+    assert link.status.sessions == len(rig.dials) < 60
+
+
+@virtually
+async def test_timers_of_a_session_that_ended_do_not_cut_the_back_off_short() -> None:
+    rig = Rig()
+
+    async def babble(stream: Stream) -> None:
+        puppet = Puppet(stream)
+        await puppet.shake_hands()
+        await puppet.report()
+        stream.write(bytes([255]) * 9)
+        await asyncio.sleep(3600)
+
+    rig.listen("plant-1", babble)
+    rig.start(rig.link())
+    await asyncio.sleep(20)
+    waits = [after - before for before, after in pairwise(rig.dials)]
+    assert [round(wait, 1) for wait in waits[:3]] == [0.8, 1.6, 3.2]

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -6,8 +7,12 @@ import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from protocol.aio.logs import configure_logs, hide_secrets
+from protocol.aio.logs import configure_logs, hide_secrets, link_log
+from tests.protocol.aio.callers import Scene
+from tests.protocol.aio.stand_ins import settle
+from tests.support.virtual_loop import run
 
 SECRET = "correct horse"
 NAMES = [
@@ -141,3 +146,51 @@ def test_only_what_is_important_enough_is_told(
     capsys: pytest.CaptureFixture[str], level: str, first: str
 ) -> None:
     assert json.loads(logged(capsys, "json", level).splitlines()[0])["event"] == first
+
+
+async def test_lines_of_one_session_share_an_id_that_no_other_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs("plant-1", "json", "info")
+    log = structlog.get_logger("test")
+
+    async def session(number: int) -> None:
+        with link_log("hq", number):
+            log.info("open")
+            await asyncio.sleep(0)
+            await asyncio.create_task(told_later())
+
+    async def told_later() -> None:
+        log.info("ended", peer="somebody else")
+
+    await asyncio.gather(session(1), session(2))
+    log.info("after")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {line["node"] for line in lines} == {"plant-1"}
+    assert sorted((line["event"], line.get("link")) for line in lines[:-1]) == [
+        ("ended", "hq#1"),
+        ("ended", "hq#2"),
+        ("open", "hq#1"),
+        ("open", "hq#2"),
+    ]
+    assert {line["peer"] for line in lines if line["event"] == "open"} == {"hq"}
+    assert "link" not in lines[-1]
+
+
+def test_every_line_of_a_listener_about_a_link_names_the_link() -> None:
+    async def twice() -> None:
+        scene = Scene()
+        for _ in range(2):
+            caller = await scene.open()
+            caller.stream.close()
+            await settle()
+            await asyncio.sleep(1)
+
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        run(twice())
+    assert [(line["event"], line["peer"], line["link"]) for line in lines] == [
+        ("link open", "hq", "hq#1"),
+        ("link ended", "hq", "hq#1"),
+        ("link open", "hq", "hq#2"),
+        ("link ended", "hq", "hq#2"),
+    ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from protocol.aio.keyring import Keyring
 from protocol.aio.listener import Listener
 from protocol.aio.node import (
     every,
@@ -129,6 +130,11 @@ def station_at(keys: KeyRoom, journal: Path) -> Station:
     return open_station(journal, key, trust, DEPLOYMENT, XorStandIn)
 
 
+def ring_of(keys: KeyRoom) -> Keyring:
+    """The keys of the plant."""
+    return Keyring(settings_of(keys.plant()), Path(), "plant-1", Role.PLANT, wall_ms)
+
+
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -168,7 +174,7 @@ async def test_a_caller_with_a_good_certificate_of_another_node_hears_why_it_is_
         stack.push_async_callback(station.close)
         listener = Listener(station, "hq", Recorder(station), os.urandom)
         settings = ListenSettings(superior="hq", host="127.0.0.1", port=0)
-        port = await open_door(stack, settings_of(keys.plant()), Path(), settings, listener)
+        port = await open_door(stack, ring_of(keys), settings, listener)
         for holder, role, name in (("center", Role.CENTER, "center-1"), ("hq-2", Role.HQ, "hq-2")):
             stream = await dial("127.0.0.1", port, context_of(CLIENT, keys.make(holder, role, name)))
             ((kind, payload),) = FrameReader().feed(await stream.read(65_536), frozenset(Kind))
@@ -179,9 +185,7 @@ async def test_a_caller_with_a_good_certificate_of_another_node_hears_why_it_is_
             stream.close()
         assert listener.refused == 2
         with pytest.raises(ConfigurationRefused, match="Is it running already"):
-            await open_door(
-                stack, settings_of(keys.plant()), Path(), settings.model_copy(update={"port": port}), listener
-            )
+            await open_door(stack, ring_of(keys), settings.model_copy(update={"port": port}), listener)
 
 
 # --- running and stopping ---

@@ -122,13 +122,16 @@ def is_ready(session: SuperiorSession) -> bool:
 
 
 def open_session() -> SuperiorSession:
-    return Link().opened().superior
+    """A session of which a message has used up what was made ahead."""
+    session = Link().opened().superior
+    session.reply(1, b"a message")
+    return session
 
 
 def test_a_quiet_session_is_used_to_work_ahead_and_the_timer_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         session, wake = open_session(), asyncio.Event()
-        monkeypatch.setattr(session, "next_timer", lambda: 3.0)
+        monkeypatch.setattr(SuperiorSession, "next_timer", lambda _: 3.0)
         assert not is_ready(session)
         await rest(session, wake)
         assert is_ready(session)
@@ -140,7 +143,7 @@ def test_a_quiet_session_is_used_to_work_ahead_and_the_timer_is_kept(monkeypatch
 def test_whoever_waits_for_a_session_does_not_wait_for_work_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         session, wake = open_session(), asyncio.Event()
-        monkeypatch.setattr(session, "next_timer", lambda: 3.0)
+        monkeypatch.setattr(SuperiorSession, "next_timer", lambda _: 3.0)
         asyncio.get_running_loop().call_later(0.001, wake.set)
         await rest(session, wake)
         assert not is_ready(session)
@@ -152,7 +155,7 @@ def test_whoever_waits_for_a_session_does_not_wait_for_work_ahead(monkeypatch: p
 def test_news_that_comes_after_the_work_ahead_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         session, wake = open_session(), asyncio.Event()
-        monkeypatch.setattr(session, "next_timer", lambda: None)
+        monkeypatch.setattr(SuperiorSession, "next_timer", lambda _: None)
         asyncio.get_running_loop().call_later(2, wake.set)
         await rest(session, wake)
         assert is_ready(session)

@@ -235,18 +235,16 @@ async def test_an_event_is_written_with_the_place_of_its_order() -> None:
     assert work.batch.orders == {"o-1": OrderRow("o-1", "plant-1", State.DRAFTED, is_open=True)}
 
 
-async def test_an_acknowledgement_is_written_without_waiting() -> None:
+async def test_nothing_is_committed_for_people_who_look_when_all_is_durable() -> None:
     station = station_on(writer := new_writer())
-    work = station.work()
-    work.post("hq", refusal(1))
-    station.commit(work)
+    await station.settled()
+    assert writer.waiting == []
+    station.commit(recorded(station.work(), DRAFT))
+    looking = asyncio.create_task(station.settled())
+    await settle()
+    assert not looking.done()
     await writer.finish()
-    station.outbox("hq").acknowledge(1)
-    station.acknowledged("hq")
-    batches = [batch for batch, _ in writer.waiting]
-    assert batches == [Batch(acknowledged={"hq": START.then(refusal(1).encode())})]
-    await writer.finish()
-    assert len(restarted(writer).outbox("hq")) == 0
+    assert looking.done()
 
 
 async def test_what_was_intended_is_pending_until_it_is_on_its_order_or_refused() -> None:

@@ -1,6 +1,7 @@
 """What peers send is taken once, in order, whole or not at all; old orders are found again."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from protocol.aio.station import Station, Work
 from protocol.errors import OrderRefused, PeerFault, WireCode
 from protocol.items import Item, event_item, order_of
 from protocol.journal.batch import Entry
-from protocol.journal.file import JournalError
+from protocol.journal.file import JournalError, JournalFile
 from protocol.journal.verify import EVENT, PEER_CHECKPOINT
 from protocol.lifecycle import Input, State
 from protocol.messages import LedgerHead
@@ -292,6 +293,47 @@ async def test_whoever_decides_on_an_old_order_knows_it_whatever_else_happens(fe
     policy = Busy(station)
     await station.take("hq", numbered(1, refusal(0), refusal(1)), policy)
     assert policy.known == [True, True]
+
+
+class Asked(HandWriter):
+    """It answers when all 31 questions were asked."""
+
+    def __init__(self) -> None:
+        super().__init__(JournalFile.open(":memory:", PLANT), is_held=False)
+        self.asked: list[str] = []
+
+    @override
+    async def events_of(self, order: str) -> Sequence[bytes]:
+        self.asked.append(order)
+        await asyncio.sleep(0)
+        assert len(self.asked) == 31, "the others are asked for before the first is answered"
+        return await super().events_of(order)
+
+
+async def test_unknown_orders_of_one_report_are_looked_up_together_and_each_once() -> None:
+    station = station_on(writer := Asked())
+    policy = Recorder(station)
+    await station.take("hq", numbered(1, *(refusal(1 + number % 31) for number in range(32))), policy)
+    assert sorted(writer.asked) == sorted({f"o-{1 + number}" for number in range(31)})
+    assert len(policy.taken) == 32
+
+
+def test_a_peer_that_speaks_of_orders_long_ended_is_served_more_slowly_and_nobody_else() -> None:
+    async def check() -> None:
+        writer, station, policy = recording()
+        await record_all(station, [closed_order(number) for number in range(1, 9)])
+        held = HandWriter(JournalFile(writer.file._db, PLANT), is_held=False)
+        later = station_on(held)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        hostile = asyncio.create_task(later.take("hq", numbered(1, *map(refusal, range(1, 9))), policy))
+        await later.commit(later.work())
+        assert (loop.time(), hostile.done()) == (began, False)
+        await hostile
+        assert loop.time() - began == pytest.approx(8 * module._PAUSE_PER_READ_BACK)
+        assert later.orders.keys() == {f"o-{number}" for number in range(1, 9)}
+
+    run(check())
 
 
 async def test_the_orders_that_changed_last_are_listed_first() -> None:
