@@ -7,6 +7,7 @@ app = program(
     {
         "run": Entry("dispatch_client.cli.run", "Run this desk or plant until SIGTERM."),
         "check-config": Entry("dispatch_client.cli.check", "Check a desk's or plant's configuration."),
+        "reload": Entry("dispatch_client.cli.reload", "Take over new keys and revocations."),
         "key": Entry("dispatch_client.cli.key", "A person's signing key.", is_group=True),
         "login": Entry("dispatch_client.cli.session", "Log in with password and second factor."),
         "logout": Entry("dispatch_client.cli.session", "Log out."),

@@ -9,6 +9,7 @@ app = program(
         "run": Entry("dispatch_server.cli.run", "Run this server until SIGTERM."),
         "check-config": Entry("dispatch_server.cli.check", "Check a server's configuration."),
         "status": Entry("dispatch_server.cli.status", "Links, nodes, letters, hazard and posture."),
+        "reload": Entry("dispatch_server.cli.reload", "Take over new keys, revocations and addresses."),
         "alarms": Entry("dispatch_server.cli.alarms", "List alarms; acknowledge one or set it aside."),
         "risk": Entry("dispatch_server.cli.risk", "The live risk board: a report, never an alarm."),
         "telemetry": Entry("dispatch_server.cli.telemetry", "The curves that are kept.", is_group=True),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,24 +28,27 @@ from dispatch_server.identity.sealing import read_key_file
 from dispatch_server.identity.service import IdentityService
 from dispatch_server.identity.store import IdentityStore
 from dispatch_server.identity.totp import TotpFactor
-from dispatch_server.links.dial import Dial
+from dispatch_server.links.channel import Channel
+from dispatch_server.links.diallers import MAX_HANDSHAKES, open_dialler
+from dispatch_server.links.link import Dial
+from dispatch_server.ops.operations import Operations
 from dispatch_server.orders.checks import Rules
 from dispatch_server.people import People
+from dispatch_server.reload import Addresses, Certified, recheck
 from dispatch_server.server import Ports, Server
 from protocol.aio.control import ControlServer
 from protocol.aio.host import HostReader
+from protocol.aio.keyring import Keyring
 from protocol.aio.logs import configure_logs
 from protocol.aio.node import (
-    load_keys,
-    node_context,
     open_door,
     open_station,
     precise_wall_ms,
     run_until_stopped,
     wall_ms,
 )
+from protocol.aio.reloading import Reloader
 from protocol.aio.station import Station
-from protocol.aio.tls import TlsStream, dial
 from protocol.errors import ConfigurationRefused
 from protocol.keys import Role
 from protocol.limits import CLOCK_SKEW_MS, Timers
@@ -62,62 +66,102 @@ _log = structlog.get_logger("server")
 def run(path: Path) -> Coroutine[Any, Any, None]:
     """Run a server until it is told to stop. Raises DispatchError, StoreRefused."""
     settings = load_server_settings(path)
-    return _run(settings, path.absolute().parent)
+    return _run(settings, path.absolute())
 
 
-async def _run(settings: ServerSettings, base: Path) -> None:
+async def _run(settings: ServerSettings, path: Path) -> None:
+    base = path.parent
     configure_logs(settings.node, settings.log.format, settings.log.level)
-    key, trust = load_keys(settings.keys, base, settings.node, Role(settings.role))
+    keyring = Keyring(settings.keys, base, settings.node, Role(settings.role), wall_ms)
     if settings.keys.revocations is None:
         _log.warning("no revocation list is configured: a stolen key cannot be taken out of service")
     async with AsyncExitStack() as stack:
         store = open_identity(settings, base)
         stack.callback(store.close)
         journal = resolve(base, settings.journal)
-        station = open_station(journal, key, trust, settings.deployment, KeystreamCache)
+        counters = Counters()
+        station = open_station(
+            journal,
+            keyring.key,
+            keyring.trust,
+            settings.deployment,
+            KeystreamCache,
+            on_group=counters.histogram("commit_group").observe,
+            keyring=keyring,
+        )
         stack.push_async_callback(station.close)
         timeline = Timeline(precise_wall_ms)
         station.watch_orders(timeline.on_order)
         await station.grant_term()
-        counters = Counters()
         service = identity_service(store, station, counters)
         await service.refresh()
-        server = Server(
-            station,
-            People(service),
-            _ports(settings, base, service),
-            links=settings.links,
-            superior=settings.listen.superior if settings.listen else None,
-            timers=Timers(settings.timers.poll_interval_ms, settings.timers.hold_ms),
-            rules=_rules(settings),
-            telemetry_interval=settings.telemetry_interval_s,
-            guard=_guard(settings, _or_without(lambda: experts(settings, base), counters)),
-            telemetry=_or_without(lambda: telemetry_store(settings, base), counters),
-            counters=counters,
+        ports = _ports(settings, keyring, service)
+        without: dict[str, str] = {}
+        server = _server(
+            settings, base, station, service=service, ports=ports, counters=counters, without=without
         )
         stack.push_async_callback(server.close)
+        operations = Operations(server, settings.metrics, journal, without=without)
         if server.listener and settings.listen:
-            port = await open_door(stack, settings.keys, base, settings.listen, server.listener)
+            port = await open_door(stack, keyring, settings.listen, server.listener)
             _log.info("listening", superior=server.listener.superior, port=port)
+        addresses = Addresses(path, settings, server.links, ports.dial)
+        certified: list[Certified] = [*server.links]
+        if server.listener:
+            certified.append(server.listener)
+        look = partial(recheck, certified, station.trust, service)
+        reloader = Reloader(station, keyring, addresses.read, look, counters.add)
         control = ControlServer(
             resolve(base, settings.control),
-            Commands(server, timeline).table,
+            reloader.extend(Commands(server, timeline, operations).table),
             lambda ok: counters.add_command(ok=ok),
         )
         await control.start()
         stack.push_async_callback(control.stop)
         _log.info("started", role=settings.role, term=station.granted_term, links=len(server.links))
-        await run_until_stopped(service.keep_fresh(), *server.parts())
+        await run_until_stopped(service.keep_fresh(), reloader.run(), *server.parts(), *operations.parts())
         _log.info("stopping")
 
 
-def _ports(settings: ServerSettings, base: Path, service: IdentityService) -> Ports:
-    context = node_context(ssl.PROTOCOL_TLS_CLIENT, settings.keys, base)
+def _server(
+    settings: ServerSettings,
+    base: Path,
+    station: Station,
+    *,
+    service: IdentityService,
+    ports: Ports,
+    counters: Counters,
+    without: dict[str, str],
+) -> Server:
+    """`without` takes what awareness goes on without, and why."""
+    return Server(
+        station,
+        People(service),
+        ports,
+        links=settings.links,
+        superior=settings.listen.superior if settings.listen else None,
+        timers=Timers(settings.timers.poll_interval_ms, settings.timers.hold_ms),
+        rules=_rules(settings),
+        telemetry_interval=settings.telemetry_interval_s,
+        guard=_guard(
+            settings,
+            _or_without(lambda: experts(settings, base), counters, partial(without.__setitem__, "experts")),
+        ),
+        telemetry=_or_without(
+            lambda: telemetry_store(settings, base), counters, partial(without.__setitem__, "curves")
+        ),
+        counters=counters,
+    )
+
+
+def _ports(settings: ServerSettings, keyring: Keyring, service: IdentityService) -> Ports:
+    dialler = open_dialler(keyring.context(ssl.PROTOCOL_TLS_CLIENT))
+    keyring.on_renewed.append(lambda: dialler.renew(keyring.context(ssl.PROTOCOL_TLS_CLIENT)))
     reader = HostReader(settings.node)
 
     def dial_link(link: LinkSettings) -> Dial:
-        async def dial_once() -> TlsStream:
-            return await dial(link.host, link.port, context)
+        async def dial_once() -> Channel:
+            return await dialler.dial(link.node, link.host, link.port)
 
         return dial_once
 
@@ -133,6 +177,8 @@ def _ports(settings: ServerSettings, base: Path, service: IdentityService) -> Po
         uniform=random.SystemRandom().random,
         read_host=read_host,
         utc_offset_s=lambda: float(time.localtime().tm_gmtoff),
+        clock=time.monotonic,
+        has_room=lambda: dialler.handshaking < MAX_HANDSHAKES,
     )
 
 
@@ -142,12 +188,15 @@ def telemetry_store(settings: ServerSettings, base: Path) -> TelemetryStore | No
     return None if path is None else TelemetryStore(resolve(base, path))
 
 
-def _or_without(read: Callable[[], T | None], counters: Counters) -> T | None:
+def _or_without(
+    read: Callable[[], T | None], counters: Counters, tell: Callable[[str], None] = lambda _why: None
+) -> T | None:
     """Orders must go on when what awareness keeps on disk cannot be used; `check-config` refuses it."""
     try:
         return read()
     except ConfigurationRefused as error:
         counters.add("storage_faults")
+        tell(str(error))
         _log.error("awareness goes on without it", why=str(error))
         return None
 

@@ -119,14 +119,19 @@ def issue(
 
 
 def revocation_list(
-    authority: Authority, revoked: Iterable[Revocation], now: datetime, days: int
+    authority: Authority, revoked: Iterable[Revocation], now: datetime, days: int, *, after: int = 0
 ) -> x509.CertificateRevocationList:
-    """A list of everything that is revoked so far."""
+    """A list of everything that is revoked so far. `after`: the number of the list before it.
+
+    Numbers are Unix ms: they grow even when the list before was lost, or two are made in one second.
+    """
+    number = max(after + 1, int(now.timestamp() * 1000))
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)
         .last_update(now - _BACKDATE)
         .next_update(now + timedelta(days=days))
+        .add_extension(x509.CRLNumber(number), critical=False)
     )
     for entry in revoked:
         row = x509.RevokedCertificateBuilder().serial_number(entry.serial).revocation_date(entry.at)

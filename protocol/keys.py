@@ -10,18 +10,18 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from protocol.errors import KeyRefused
 from protocol.models import NAME
+from protocol.revocations import Anchors, Revocations, milliseconds, utc
 
-_CACHE = 4_096  # certificates whose chain was checked; a deployment has hundreds
+_CACHE = 32_768  # certificates whose chain was checked: more than a deployment has nodes and people
 _UNREADABLE = (
     ValueError,
     UnsupportedAlgorithm,
@@ -68,10 +68,6 @@ class Certificate:
         return self.role in NODE_ROLES
 
 
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
-
-
 def uris(role: Role, name: str, stations: Iterable[str] = ()) -> list[str]:
     """The subject alternative names of a certificate, as parsed by `parse_certificate`."""
     kind = "node" if role in NODE_ROLES else "person"
@@ -111,8 +107,8 @@ def parse_certificate(der: bytes) -> Certificate:
         stations=stations,
         fingerprint=hashlib.sha256(der).digest(),
         serial=parsed.serial_number,
-        not_before_ms=_milliseconds(parsed.not_valid_before_utc),
-        not_after_ms=_milliseconds(parsed.not_valid_after_utc),
+        not_before_ms=milliseconds(parsed.not_valid_before_utc),
+        not_after_ms=milliseconds(parsed.not_valid_after_utc),
         public_key=key,
         der=der,
     )
@@ -132,68 +128,94 @@ class SigningKey:
         return self._private.sign(domain + data)
 
 
-def _blocks(pem: bytes) -> list[bytes]:
-    begin = b"-----BEGIN"
-    blocks = [begin + block for block in pem.split(begin)[1:]]
-    return blocks or [pem]  # without any: let the parser say so
-
-
 class TrustStore:
-    """Which certificates count: issued by one of our authorities, within their time, not revoked."""
+    """Which certificates count: issued by one of our authorities, within their time, not revoked.
+
+    All who ask share one store, so what is revoked or renewed while a program runs holds everywhere at once.
+    """
 
     def __init__(
         self, authorities: Sequence[x509.Certificate], revocations: Sequence[x509.CertificateRevocationList]
     ) -> None:
-        if not authorities:
-            raise KeyRefused("trust store", "no authority certificate is configured")
-        self._authorities = tuple(authorities)
-        self._revoked: dict[int, int] = {}
-        for revocation_list in revocations:
-            self._add_revocations(revocation_list)
-        self._checked: dict[bytes, Certificate] = {}
+        self.anchors = Anchors.of(authorities, revocations)
+        self._revoked = self.anchors.revoked()
+        self._checked: dict[bytes, tuple[Certificate, int]] = {}  # DER -> holder, end of its authority (ms)
+        self._history: TrustStore | None = None
+
+    @classmethod
+    def of(cls, anchors: Anchors) -> "TrustStore":
+        """A store that hangs on these."""
+        store = cls(anchors.authorities, ())
+        store.renew(anchors)
+        return store
 
     @classmethod
     def from_pem(cls, authorities: bytes, revocations: bytes | None = None) -> "TrustStore":
         """Read PEM texts. Raises KeyRefused."""
-        try:
-            issuers = x509.load_pem_x509_certificates(authorities)
-            lists = [x509.load_pem_x509_crl(block) for block in _blocks(revocations)] if revocations else []
-        except ValueError as error:
-            raise KeyRefused("trust store", f"PEM cannot be read ({error})") from None
-        return cls(issuers, lists)
+        return cls.of(Anchors.from_pem(authorities, revocations))
 
     def for_history(self) -> "TrustStore":
-        """The same authorities without revocations: for what was admitted when it was signed."""
-        return TrustStore(self._authorities, ())
+        """The same authorities without revocations: for what was admitted when it was signed.
 
-    def _add_revocations(self, revocation_list: x509.CertificateRevocationList) -> None:
-        keys = [authority.public_key() for authority in self._authorities]
-        if not any(isinstance(k, Ed25519PublicKey) and revocation_list.is_signature_valid(k) for k in keys):
-            raise KeyRefused("revocation list", "it is not signed by an authority of this deployment")
-        for entry in revocation_list:
-            self._revoked[entry.serial_number] = _milliseconds(entry.revocation_date_utc)
+        It goes on believing an authority that is taken away while the program runs.
+        """
+        if self._history is None:
+            self._history = TrustStore(self.anchors.authorities, ())
+        return self._history
+
+    @property
+    def revocations(self) -> tuple[Revocations, ...]:
+        """The lists in force, one for each authority that has one."""
+        return tuple(self.anchors.lists.values())
+
+    @property
+    def holders(self) -> list[Certificate]:
+        """Whose certificates this program has met and found to be of our authorities, also in its history."""
+        own = [holder for holder, _ in self._checked.values()]
+        return own + self._history.holders if self._history else own
+
+    def revoked_holders(self) -> dict[Certificate, int]:
+        """Those of them who are revoked, and since when (ms)."""
+        return {each: self._revoked[each.serial] for each in self.holders if each.serial in self._revoked}
+
+    def renew(self, anchors: Anchors) -> None:
+        """Hang on other anchors from now on.
+
+        Raises KeyRefused, and changes nothing, when a revocation list is older than ours or is missing.
+        """
+        anchors.check_follows(self.anchors)
+        if set(self.anchors.authorities) - set(anchors.authorities):
+            self._checked.clear()
+        self.anchors, self._revoked = anchors, anchors.revoked()
+        if self._history:
+            both = dict.fromkeys((*self._history.anchors.authorities, *anchors.authorities))
+            self._history.renew(Anchors(tuple(both)))
 
     def identify(self, der: bytes, at_ms: int) -> Certificate:
         """The holder of a certificate that counts at wall-clock `at_ms`. Raises KeyRefused."""
-        certificate = self._checked.get(der) or self._check_issuer(der)
-        if not certificate.not_before_ms <= at_ms <= certificate.not_after_ms:
-            raise KeyRefused(certificate.name, "the certificate is not valid at this time")
+        certificate, authority_until_ms = self._checked.get(der) or self._check_issuer(der)
+        _check_time(certificate, at_ms)
+        if at_ms > authority_until_ms:
+            ended = f"its authority's certificate ended at {utc(authority_until_ms)}"
+            raise KeyRefused(
+                certificate.name, f"the certificate is not valid at this time, {utc(at_ms)}: {ended}"
+            )
         if at_ms >= self._revoked.get(certificate.serial, at_ms + 1):
             raise KeyRefused(certificate.name, "the certificate is revoked")
         return certificate
 
-    def _check_issuer(self, der: bytes) -> Certificate:
+    def _check_issuer(self, der: bytes) -> tuple[Certificate, int]:
         certificate = parse_certificate(der)
         parsed = x509.load_der_x509_certificate(der)
-        for authority in self._authorities:
+        for authority in self.anchors.authorities:
             try:
                 parsed.verify_directly_issued_by(authority)
             except (ValueError, TypeError, InvalidSignature):
                 continue
-            if len(self._checked) >= _CACHE:
-                self._checked.clear()
-            self._checked[der] = certificate
-            return certificate
+            while len(self._checked) >= _CACHE:
+                del self._checked[next(iter(self._checked))]
+            self._checked[der] = certificate, milliseconds(authority.not_valid_after_utc)
+            return self._checked[der]
         raise KeyRefused(certificate.name, "the certificate is not issued by this deployment's authority")
 
     def verify(self, der: bytes, domain: bytes, data: bytes, signature: bytes, at_ms: int) -> Certificate:
@@ -201,6 +223,17 @@ class TrustStore:
         certificate = self.identify(der, at_ms)
         verify_signature(certificate, domain, data, signature)
         return certificate
+
+
+def _check_time(certificate: Certificate, at_ms: int) -> None:
+    """Names both times: two machines whose clocks differ look like a certificate that does not count."""
+    if at_ms < certificate.not_before_ms:
+        why = f"it begins at {utc(certificate.not_before_ms)}: check the clocks"
+    elif at_ms > certificate.not_after_ms:
+        why = f"it ended at {utc(certificate.not_after_ms)}: renew it, or check the clocks"
+    else:
+        return
+    raise KeyRefused(certificate.name, f"the certificate is not valid at this time, {utc(at_ms)}: {why}")
 
 
 def verify_signature(certificate: Certificate, domain: bytes, data: bytes, signature: bytes) -> None:
@@ -216,7 +249,7 @@ def load_signing_key(key_pem: bytes, certificate_pem: bytes) -> SigningKey:
     try:
         private = serialization.load_pem_private_key(key_pem, password=None)
         certificate = x509.load_pem_x509_certificate(certificate_pem)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (*_UNREADABLE, TypeError, InternalError) as error:
         raise KeyRefused("key file", f"PEM cannot be read ({error})") from None
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyRefused("key file", "the key is not Ed25519")

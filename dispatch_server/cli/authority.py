@@ -156,7 +156,10 @@ class AuthorityFolder:
             raise KeyRefused(name, "it has a certificate that counts: say --renew, or revoke that one first")
 
     def revoke(self, authority: pki.Authority, rows: list[Row], now: datetime) -> None:
-        """Revoke certificates from now on and write the list anew. What was signed before stays valid."""
+        """Revoke certificates from now on and write the list anew. What was signed before stays valid.
+
+        Without rows the list says the same again, for longer.
+        """
         for row in rows:
             _append(self._folder, Revoked(at=now, serial=row.issued.serial))
         at = {row.issued.serial: row.revoked for row in self.rows if row.revoked}
@@ -200,6 +203,17 @@ def _append(folder: Path, line: _Line) -> None:
 def _write_revocations(
     folder: Path, authority: pki.Authority, revocations: list[pki.Revocation], now: datetime
 ) -> None:
+    path = folder / "revocations.crl"
+    made = pki.revocation_list(authority, revocations, now, _CRL_DAYS, after=_number_of(path))
     beside = folder / "revocations.crl.new"
-    beside.write_bytes(pki.certificate_pem(pki.revocation_list(authority, revocations, now, _CRL_DAYS)))
-    beside.replace(folder / "revocations.crl")
+    beside.write_bytes(pki.certificate_pem(made))
+    beside.replace(path)
+
+
+def _number_of(path: Path) -> int:
+    """Of the list that is there; 0 if none can be read: its date makes the next one newer all the same."""
+    try:
+        before = x509.load_pem_x509_crl(path.read_bytes())
+        return before.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return 0

@@ -119,7 +119,7 @@ def revoke(
     ] = None,
     serial: Annotated[str | None, typer.Option(help="One certificate, as `pki list` shows it.")] = None,
 ) -> None:
-    """Revoke certificates from now on; then carry revocations.crl to every node and restart it."""
+    """Revoke certificates from now on; then carry revocations.crl to every node."""
     if (holder is None) == (serial is None):
         raise typer.BadParameter("say either --name or --serial")
     authority = AuthorityFolder(folder)
@@ -135,7 +135,19 @@ def revoke(
     authority.revoke(_unlock(authority), wanted, _now())
     for row in wanted:
         tell(f"revoked: {row.issued.role.value} {row.issued.name}, serial {row.issued.serial}")
-    tell(f"Carry {folder / 'revocations.crl'} to every node and restart it there.")
+    _carry(folder)
+
+
+def _carry(folder: Path) -> None:
+    tell(f"Carry {folder / 'revocations.crl'} to every node: a program that runs takes it within seconds.")
+
+
+@app.command()
+def refresh(*, folder: FolderOption = _FOLDER) -> None:
+    """Make the revocation list anew, with the same content, before it runs out."""
+    authority = AuthorityFolder(folder)
+    authority.revoke(_unlock(authority), [], _now())
+    _carry(folder)
 
 
 @app.command(name="list")

@@ -13,6 +13,7 @@ Action = Literal[
     "check-session",
     "use-grant",
     "logout",
+    "end-sessions",
     "add-person",
     "set-password",
     "re-enrol",

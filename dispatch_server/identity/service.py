@@ -166,6 +166,14 @@ class IdentityService:
             await self._run(lambda: self._store.end_session(session_id, person, node, now_ms))
         await self.refresh()
 
+    async def revoke_sessions(self, person: str, before_ms: int) -> None:
+        """Their key was revoked at `before_ms`: nothing counts any more under a session from before."""
+        now_ms = self._wall_ms()
+        if not await self._run(lambda: self._store.revoke_sessions(person, before_ms, now_ms)):
+            return
+        with self._recording(Trail("end-sessions", "", person, known=True)):
+            await self.refresh()
+
     async def refresh(self) -> None:
         """Bring the sessions in memory up to date; call it once before the first check_session."""
         forget_before_ms = self._wall_ms() - self._policy.retain_ms

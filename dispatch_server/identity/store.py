@@ -232,6 +232,22 @@ class IdentityStore:
             if session.ended_ms is None and now_ms < session.expires_ms:
                 _end_sessions(sql, now_ms, person, node)
 
+    def revoke_sessions(self, person: str, before_ms: int, now_ms: int) -> int:
+        """End for good, with unused grants, what the person opened before `before_ms`; gives how many."""
+        with self._db.writing() as sql:
+            ended = sql.execute(
+                "UPDATE sessions SET revoked = 1, ended_ms = min(coalesce(ended_ms, ?), ?),"
+                " change = (SELECT max(change) + 1 FROM sessions)"
+                " WHERE person = ? AND started_ms < ? AND revoked = 0 AND expires_ms > ?",
+                (now_ms, now_ms, person, before_ms, now_ms),
+            )
+            if ended.rowcount:
+                sql.execute(
+                    "UPDATE grants SET expires_ms = min(expires_ms, ?) WHERE person = ? AND used_by IS NULL",
+                    (now_ms, person),
+                )
+            return ended.rowcount
+
     def use_grant(
         self,
         challenge_id: bytes,

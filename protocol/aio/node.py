@@ -7,17 +7,19 @@ import ssl
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from protocol.aio.keyring import Keyring, content
 from protocol.aio.listener import Listener
 from protocol.aio.station import Station
-from protocol.aio.tls import listen, tls_context
+from protocol.aio.tls import listen
 from protocol.errors import ConfigurationRefused
 from protocol.handshake import Local
 from protocol.journal.file import JournalFile
 from protocol.journal.writer import ThreadedWriter
-from protocol.keys import Role, SigningKey, TrustStore, load_signing_key
+from protocol.keys import Role, SigningKey, TrustStore
 from protocol.seal import InnerCipherFactory
 from protocol.settings import KeySettings, ListenSettings, resolve
 
@@ -34,71 +36,70 @@ def precise_wall_ms() -> float:
 
 def load_keys(keys: KeySettings, base: Path, node: str, role: Role) -> tuple[SigningKey, TrustStore]:
     """This node's key and whom it trusts. Raises ConfigurationRefused, KeyRefused."""
-    trust = load_trust(keys, base)
-    key = load_signing_key(_read_private(resolve(base, keys.key)), _read(resolve(base, keys.certificate)))
-    held = trust.identify(key.certificate.der, wall_ms())
-    if held.name != node or held.role is not role:
-        raise ConfigurationRefused(
-            str(keys.certificate),
-            f"it names {held.role.value} '{held.name}', the configuration says {role.value} '{node}'",
-            "Use this node's own certificate",
-        )
-    return key, trust
+    ring = Keyring(keys, base, node, role, wall_ms)
+    return ring.key, ring.trust
 
 
 def load_trust(keys: KeySettings, base: Path) -> TrustStore:
     """Whom this node trusts. Raises ConfigurationRefused, KeyRefused."""
-    revocations = _read(resolve(base, keys.revocations)) if keys.revocations else None
-    return TrustStore.from_pem(_read(resolve(base, keys.authority)), revocations)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationRefused(
-            str(path), f"cannot be read ({error.strerror})", "Check the path"
-        ) from None
-
-
-def _read_private(path: Path) -> bytes:
-    data = _read(path)
-    if path.stat().st_mode & 0o077:
-        raise ConfigurationRefused(str(path), "others may read this private key", f"Run: chmod 600 {path}")
-    return data
+    revocations = content(resolve(base, keys.revocations)) if keys.revocations else None
+    return TrustStore.from_pem(content(resolve(base, keys.authority)), revocations)
 
 
 def open_station(
-    journal: Path, key: SigningKey, trust: TrustStore, deployment: str, inner: InnerCipherFactory
+    journal: Path,
+    key: SigningKey,
+    trust: TrustStore,
+    deployment: str,
+    inner: InnerCipherFactory,
+    *,
+    on_group: Callable[[int], None] = lambda _batches: None,
+    keyring: Keyring | None = None,
 ) -> Station:
-    """The station of this process. Needs a running loop. Raises JournalError."""
+    """The station of this process. Needs a running loop. Raises JournalError.
+
+    `on_group` is told how many batches became durable together. `keyring`: its renewals reach the station.
+    """
     journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = JournalFile.open(journal, key)
     loaded = file.load()
     local = Local(key=key, deployment=deployment, boot=os.urandom(16), inner=inner)
-    return Station(local, trust, ThreadedWriter(file), loaded, wall_ms)
+    writer = ThreadedWriter(file)
+    writer.on_group = on_group
+    station = Station(local, trust, writer, loaded, wall_ms)
+    station.free_disk = lambda: file.free_disk
+    if keyring:
+        keyring.on_renewed.append(lambda: _renew(keyring.key, station, file))
+    return station
+
+
+def _renew(key: SigningKey, station: Station, file: JournalFile) -> None:
+    """Sessions that are open keep the key with which they began."""
+    station.local = replace(station.local, key=key)
+    file.renew(key)
 
 
 async def open_door(
-    stack: AsyncExitStack, keys: KeySettings, base: Path, settings: ListenSettings, listener: Listener
+    stack: AsyncExitStack, keyring: Keyring, settings: ListenSettings, listener: Listener
 ) -> int:
     """Listen for the superior until `stack` ends; gives the port. Raises ConfigurationRefused, KeyRefused."""
-    context = node_context(ssl.PROTOCOL_TLS_SERVER, keys, base)
+    side = ssl.PROTOCOL_TLS_SERVER
     try:
-        server, port = await listen(settings.host, settings.port, context, listener.accept, listener.refuse)
+        door, port = await listen(
+            settings.host, settings.port, keyring.context(side), listener.accept, listener.refuse
+        )
     except OSError as error:
         raise ConfigurationRefused(
             "listen", f"cannot listen on port {settings.port} ({error.strerror})", "Is it running already?"
         ) from None
+
+    def renew() -> None:
+        door.context = keyring.context(side)
+
+    keyring.on_renewed.append(renew)
     stack.push_async_callback(listener.stop)
-    stack.callback(server.close)
+    stack.callback(door.close)
     return port()
-
-
-def node_context(side: ssl._SSLMethod, keys: KeySettings, base: Path) -> ssl.SSLContext:
-    """The TLS context of this node. Raises KeyRefused."""
-    paths = (resolve(base, path) for path in (keys.authority, keys.certificate, keys.key))
-    return tls_context(side, *paths)
 
 
 async def run_until_stopped(*parts: Coroutine[Any, Any, Any]) -> None:

@@ -115,3 +115,29 @@ async def test_sessions_are_forgotten_a_week_after_they_expired(world: World) ->
     await world.login("bob")
     with pytest.raises(SessionRefused, match="no such session"):
         world.service.check_session(opened.session_id, "alice", NODE, opened.expires_ms - 1)
+
+
+async def test_who_is_revoked_loses_the_sessions_from_before_for_good_and_may_come_back(world: World) -> None:
+    """A new session is opened with a new key; what was opened with the stolen one covers nothing any more."""
+    old, other = await world.login("alice"), await world.login("bob")
+    granted = await world.grant(old)
+    world.clock.advance(10)
+    revoked_ms = world.clock.ms
+    world.clock.advance(10)
+    new = await world.login("alice", node="plant-7")
+    await world.service.revoke_sessions("alice", revoked_ms)
+    assert (world.audit[-1].action, world.audit[-1].person, world.audit[-1].accepted) == (
+        "end-sessions",
+        "alice",
+        True,
+    )
+    with pytest.raises(SessionRefused, match="revoked"):
+        world.service.check_session(old.session_id, "alice", NODE, revoked_ms - 1_000)
+    with pytest.raises(GrantRefused):
+        await world.service.use_grant(granted.challenge_id, "alice", NODE, DIGEST_X, EVENT_1)
+    world.service.check_session(new.session_id, "alice", "plant-7", world.clock.ms)
+    world.service.check_session(other.session_id, "bob", NODE, world.clock.ms)
+    told = len(world.audit)
+    await world.service.revoke_sessions("alice", revoked_ms)  # it is looked at each minute
+    await world.service.revoke_sessions("nobody", revoked_ms)
+    assert len(world.audit) == told
