@@ -4,6 +4,7 @@ DispatchError
 ├── LocalMisuse            our own code called the protocol wrongly
 ├── LinkError              ends one link; carries the wire code
 │   ├── PeerFault          the peer's bytes or claims are wrong
+│   │   └── TermRefused    a superior whose term is over, or not its own
 │   └── LinkLost           the environment: silence, reset, replaced, stopped
 ├── ConfigurationRefused   a configuration that would break an invariant
 ├── KeyRefused             a certificate, key or signature that is not acceptable
@@ -72,6 +73,14 @@ class LinkError(DispatchError):
 
 class PeerFault(LinkError):
     """The peer sent something wrong, or is not who it must be."""
+
+
+class TermRefused(PeerFault):
+    """A superior wants to command under a `term` that does not count here; `granted` is the one that does."""
+
+    def __init__(self, term: int, granted: int, detail: str) -> None:
+        super().__init__(WireCode.TERM, detail)
+        self.term, self.granted = term, granted
 
 
 class LinkLost(LinkError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from protocol.errors import KeyRefused, PeerFault, WireCode
+from protocol.errors import KeyRefused, PeerFault, TermRefused, WireCode
 from protocol.keys import Certificate, Role, SigningKey, verify_signature
 from protocol.limits import MAX_TERM_STEP, PROTOCOL_VERSION, Timers
 from protocol.messages import Hello, Signed, Welcome
@@ -64,13 +64,13 @@ class Grant:
     boot: bytes = b""
 
     def check(self, term: int, boot: bytes) -> None:
-        """Raises PeerFault(TERM) for a term that is over, that another run holds, or that leaps too far."""
+        """Raises TermRefused for a term that is over, that another run holds, or that leaps too far."""
         if term < self.term:
-            raise PeerFault(WireCode.TERM, f"term {term} is over: {self.term} was granted since")
+            raise TermRefused(term, self.term, f"term {term} is over: {self.term} was granted since")
         if term == self.term and self.boot and boot != self.boot:
-            raise PeerFault(WireCode.TERM, f"term {term} belongs to another run of the superior")
+            raise TermRefused(term, self.term, f"term {term} belongs to another run of the superior")
         if term > self.term + MAX_TERM_STEP:  # a stolen key could else fence the true superior for ever
-            raise PeerFault(WireCode.TERM, f"term {term} leaps too far ahead of {self.term}")
+            raise TermRefused(term, self.term, f"term {term} leaps too far ahead of {self.term}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,13 @@ MAX_ITEMS_PER_REPORT = 32
 MAX_SAMPLES_PER_REPORT = 256
 MAX_UNACKNOWLEDGED = 64  # Deliver frames on the way to one subordinate
 MAX_OUTBOX = 10_000  # items kept for one peer; beyond it new requests are refused, never dropped
+MAX_OUTBOX_ITEMS = 200_000  # items kept for all peers together
+MAX_OUTBOX_BYTES = 256 * 1024 * 1024  # of these items, in memory
+MAX_OPEN_ORDERS = 10_000  # in all; beyond it no new draft is taken
+MAX_OPEN_ORDERS_OF_PLANT = 500
+MIN_FREE_DISK = 64 * 1024 * 1024  # B beside the journal; with less no new order is taken
 MAX_OPEN_REQUESTS = 8
+MAX_REQUESTS_IN_ALL = 2_000  # questions about people that a server answers at once, of all its links
 REKEY_AFTER = 1 << 20  # sealed messages under one key pair
 
 HELLO_TIMEOUT = 5.0  # s, from accept or connect to the end of the handshake

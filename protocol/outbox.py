@@ -34,10 +34,23 @@ def check_size(body: bytes) -> None:
         raise LocalMisuse(f"{len(body)} B are over the limit of {MAX_ITEM} B for one item")
 
 
+class Tally:
+    """How much several outboxes hold together."""
+
+    __slots__ = ("items", "size")
+
+    def __init__(self) -> None:
+        self.items = 0
+        self.size = 0  # bytes
+
+
 class Outbox:
     """The items on their way to one peer, `pending` being those after `acknowledged`, in order."""
 
-    def __init__(self, acknowledged: Mark = START, pending: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, acknowledged: Mark = START, pending: Iterable[bytes] = (), tally: Tally | None = None
+    ) -> None:
+        self._tally = tally or Tally()
         self._acknowledged = acknowledged
         self._last = acknowledged
         self._items: dict[int, tuple[bytes, Mark]] = {}
@@ -69,6 +82,8 @@ class Outbox:
         check_size(item)
         self._last = self._last.then(item)
         self._items[self._last.cursor] = (item, self._last)
+        self._tally.items += 1
+        self._tally.size += len(item)
         return self._last.cursor
 
     def mark_durable(self, cursor: int) -> None:
@@ -103,7 +118,9 @@ class Outbox:
         self._check_range(cursor)
         before = self._acknowledged
         for done in range(self.acknowledged + 1, cursor + 1):
-            _, self._acknowledged = self._items.pop(done)
+            item, self._acknowledged = self._items.pop(done)
+            self._tally.items -= 1
+            self._tally.size -= len(item)
         return self._acknowledged != before
 
     def after(self, cursor: int, limit: int) -> Sequence[tuple[int, bytes]]:

@@ -1,7 +1,8 @@
 """The third line of defence of one server, put together: curves, postures, alarms, the risk board.
 
 What raises an alarm: a node in danger; a message or a signature that does not verify (one is enough); a link
-that stays down; an order whose outcome is not known. The risk board raises none.
+that stays down; an order whose outcome is not known; a subordinate that obeys another server. The risk board
+raises none.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,6 +26,7 @@ _FORGED = {WireCode.SEAL: "seal", WireCode.SIGNATURE: "signature", WireCode.IDEN
 _FORGED_S = 600.0  # so long after the last one such an alarm stays up
 _RISK_EVERY_S = 60.0
 _HAZARD = "hazard"
+_FENCED = "fenced"
 _CAUSES = (ReasonCode.GROWTH_LARGE, ReasonCode.GROWTH_EARLY, ReasonCode.GROWTH_SLOW)
 _NOT_KNOWN = frozenset({State.UNKNOWN, State.UNKNOWN_EXECUTING})
 
@@ -66,17 +68,34 @@ class Guard:
         self.risk = RiskBoard(settings.experts, self.counters)
         self._station = station
         self._settings = settings
+        self.fenced: dict[str, str] = {}  # direct subordinates that obey another server, with what they said
         self._forged: dict[AlarmKey, tuple[Condition, float]] = {}
         self._down_since: dict[str, float] = {}
         self._risk_at = -_RISK_EVERY_S
 
     def on_fault(self, node: str, error: Exception, now_s: float) -> None:
         """A link ended because one of its sides found the other wrong."""
+        if isinstance(error, LinkLost) and error.code is WireCode.TERM:
+            self._fence(node, error, now_s)
         if not isinstance(error, PeerFault | LinkLost) or error.code not in _FORGED:
             return
         code = _FORGED[error.code]
         condition = Condition(Level.HIGH, f"{code}-failed", _one_line(str(error)))
         self._forged[AlarmKey(node, code)] = condition, now_s + _FORGED_S
+
+    def _fence(self, node: str, error: LinkLost, now_s: float) -> None:
+        """Two servers believe that they command this node, and it is not we who do."""
+        self.counters.add("fenced")
+        self.fenced[node] = _one_line(error.detail)
+        condition = Condition(
+            Level.MAJOR, "fenced", _one_line(f"'{node}' obeys another server: {error.detail}")
+        )
+        self._forged[AlarmKey(node, _FENCED)] = condition, now_s + _FORGED_S
+
+    def obeyed(self, node: str) -> None:
+        """A subordinate answered a poll: it obeys this server."""
+        if self.fenced and self.fenced.pop(node, None) is not None:
+            self._forged.pop(AlarmKey(node, _FENCED), None)
 
     async def tick(self, now: Now, is_up: Callable[[str], bool], links: Iterable[str]) -> None:
         """Judge what is new, and raise or clear alarms by it; a defect in judging hides no other alarm."""

@@ -26,6 +26,7 @@ class Recorder:
     """Without a store it keeps nothing."""
 
     def __init__(self, store: TelemetryStore | None, counters: Counters, *, keep_days: float) -> None:
+        self.failing = ""  # why the disk takes nothing; empty while it does
         self._store = store
         self._counters = counters
         self._keep_ms = int(keep_days * _DAY_MS)
@@ -43,7 +44,7 @@ class Recorder:
                 if (value := sample.values.get(metric)) is not None:
                     self._append(node, metric.value, wall_ms, value)
         except SituationalError as error:  # our clock names no time that can be written
-            _log.warning("history leaves a reading out", node=node, why=str(error))
+            _log.warning("history leaves a reading out", about=node, why=str(error))
 
     def _append(self, node: str, metric: str, wall_ms: int, value: float) -> None:
         try:
@@ -81,6 +82,7 @@ class Recorder:
         except sqlite3.Error as error:
             self._failed(error)
             return False
+        self.failing = ""
         del self._finished[: len(chunks)]
         self._usual = {key: data for key, data in self._usual.items() if kept.get(key) is not data}
         return True
@@ -94,5 +96,6 @@ class Recorder:
         self._thread.shutdown()
 
     def _failed(self, error: sqlite3.Error) -> None:
+        self.failing = str(error)
         self._counters.add("storage_faults")
         _log.error("telemetry is not kept", why=str(error))

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import structlog
 
@@ -104,6 +105,19 @@ class Awareness:
         held = (self._stances[node].posture for node in nodes if node in self._stances)
         return max(held, default=Posture.NORMAL)
 
+    def stances(self) -> Mapping[str, Stance]:
+        """The stance of each node that has one."""
+        return MappingProxyType(self._stances)
+
+    def heard_at(self, node: str) -> float | None:
+        """When a sign of life of a node came last (monotonic s); None before the first one."""
+        return self._heard.get(node)
+
+    @property
+    def recording_failed(self) -> str:
+        """Why curves are not kept on disk at the moment although they should be; empty when they are."""
+        return self._recorder.failing
+
     # --- what comes in ---
 
     def take(self, samples: Iterable[Sample], now: Now) -> None:
@@ -135,7 +149,7 @@ class Awareness:
         self._counters.add("readings_refused", readings)
         if now_s - self._told.get(node, -_TELL_EVERY_S) >= _TELL_EVERY_S:
             self._told[node] = now_s
-            _log.warning("readings refused", node=node, why=why)
+            _log.warning("readings refused", peer=node, why=why)
 
     def heard(self, node: str, now_s: float) -> None:
         """A sign of life."""
@@ -200,7 +214,7 @@ class Awareness:
             try:
                 self._watch.restore(node, Metric(name), data)
             except (BaselineError, ValueError) as error:
-                _log.warning("what was usual is learned anew", node=node, metric=name, why=str(error))
+                _log.warning("what was usual is learned anew", about=node, metric=name, why=str(error))
             if place % _SLICE == 0:
                 await asyncio.sleep(0)
 

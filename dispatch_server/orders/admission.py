@@ -11,12 +11,13 @@ import structlog
 
 from dispatch_server.orders.checks import Rules, Surroundings, needs_second_person, objection
 from protocol.aio.station import Station, Work
-from protocol.errors import OrderRefused, RefusalCode
+from protocol.errors import OrderRefused, PeerFault, RefusalCode
 from protocol.items import EventItem, Item
 from protocol.keys import PERSON_ROLES, Role
 from protocol.lifecycle import SECOND_PERSON, TWO_FACTOR, Custody, Input, State
 from protocol.limits import CLOCK_SKEW_MS, MAX_WISH_AGE_MS
-from protocol.orders import Draft, Issue, SignableEvent, VerifiedEvent, approval_digest
+from protocol.models import decode_as
+from protocol.orders import EVENTS, Draft, Issue, SignableEvent, VerifiedEvent, approval_digest
 from protocol.record import OrderRecord
 from situational import Posture
 
@@ -52,11 +53,12 @@ class Admission:
         self._people = people
         self._rules = rules
         self._posture_of = posture_of
+        self.is_fenced: Callable[[str], bool] = lambda _route: False  # whether a peer obeys another server
         self._grants: dict[tuple[str, bytes], OrderRefused | None] = {}
 
     async def prepare(self, peer: str, item: Item) -> None:
         """Use the grant of an event that needs both factors; `admit` then decides by the outcome."""
-        if not isinstance(item, EventItem):
+        if not isinstance(item, EventItem) or not _claims_factors(item):
             return
         try:
             verified = self._station.verify(item.signed)
@@ -91,6 +93,8 @@ class Admission:
         self._check_person(peer, verified)
         if isinstance(event, Draft):
             self._check_draft(event)
+        elif event.input is Input.ISSUE:
+            self._station.check_room()
         elif event.input is Input.CONFIRM and record:
             self._check_objection(work, record)
         if grant and event.input in TWO_FACTOR:
@@ -121,12 +125,11 @@ class Admission:
         if event.content.valid_until_ms > self._station.wall_ms() + self._rules.max_validity_ms:
             hours = self._rules.max_validity_ms // 3_600_000
             raise OrderRefused(RefusalCode.LIMIT, f"its validity is longer than {hours} h: shorten it")
-        drafts = [
-            record
-            for record in self._station.orders.values()
-            if record.state is State.DRAFTED and record.content.desk == event.content.desk
-        ]
-        if len(drafts) >= self._rules.max_drafts:
+        self._station.check_room()
+        self._station.check_open(event.content.plant)
+        of_desk = self._station.open_orders.of(event.content.desk)
+        drafts = sum(record.state is State.DRAFTED for record in of_desk)
+        if drafts >= self._rules.max_drafts:
             raise OrderRefused(RefusalCode.LIMIT, "too many drafts wait at this desk: issue or cancel some")
 
     def _doubt_fact(self, work: Work, peer: str, verified: VerifiedEvent) -> None:
@@ -174,6 +177,15 @@ class Admission:
         route = self._routes.get(content.plant, "")
         return self._posture_of({self._station.local.name, content.desk, content.plant, route})
 
+    def _others(self, work: Work, plant: str) -> list[OrderRecord]:
+        """The orders of a plant that lock equipment, as this work sees them."""
+        orders = {record.order: record for record in self._station.open_orders.of(plant)} | work.orders
+        return [
+            other
+            for other in orders.values()
+            if other.is_open and other.state not in {State.DRAFTED, State.COMPLETED}
+        ]
+
     def _surroundings(self, work: Work, record: OrderRecord, now: int) -> Surroundings:
         route = self._routes.get(record.content.plant)
         return Surroundings(
@@ -181,12 +193,17 @@ class Admission:
             posture=self._posture(record),
             plant_is_known=route is not None,
             plant_is_crowded=route is not None and self._station.is_crowded(route),
-            others=[
-                other
-                for other in (self._station.orders | work.orders).values()
-                if other.is_open and other.state not in {State.DRAFTED, State.COMPLETED}
-            ],
+            plant_is_fenced=route is not None and self.is_fenced(route),
+            others=self._others(work, record.content.plant),
         )
+
+
+def _claims_factors(item: EventItem) -> bool:
+    """Without a look at its signature, which costs ten times as much and is verified when it is taken."""
+    try:
+        return isinstance(decode_as(EVENTS, item.body), Issue)
+    except PeerFault:
+        return False
 
 
 def _refuse_session(event: SignableEvent) -> None:

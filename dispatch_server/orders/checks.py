@@ -28,6 +28,7 @@ class Surroundings:
     plant_is_known: bool
     plant_is_crowded: bool
     others: Iterable[OrderRecord]
+    plant_is_fenced: bool = False
 
 
 def objection(record: OrderRecord, rules: Rules, around: Surroundings) -> str | None:
@@ -39,6 +40,8 @@ def objection(record: OrderRecord, rules: Rules, around: Surroundings) -> str | 
         return "its validity is over: draft it again"
     if content.valid_until_ms > around.now_ms + rules.max_validity_ms:
         return f"its validity is longer than {rules.max_validity_ms // 3_600_000} h: shorten it"
+    if around.plant_is_fenced:
+        return f"another server commands the way to '{content.plant}': issue there, or end that server first"
     if around.plant_is_crowded:
         return f"too much waits for '{content.plant}' already: restore its link first"
     return _posture_objection(record, rules, around.posture) or _lock_objection(record, around.others)

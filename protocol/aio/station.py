@@ -6,8 +6,12 @@ Nothing of a Work that is thrown away (an error in the middle) is ever seen.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
+from protocol.aio.open_orders import OpenOrders
+from protocol.aio.owed import Owed
+from protocol.aio.room import check_open, check_room
 from protocol.errors import KeyRefused, OrderRefused, PeerFault, RefusalCode
 from protocol.handshake import Grant, Local
 from protocol.items import Item, decode_item, order_of
@@ -20,10 +24,11 @@ from protocol.limits import MAX_OUTBOX
 from protocol.messages import LedgerHead
 from protocol.models import Wire
 from protocol.orders import SignedEvent, VerifiedEvent, verify_event
-from protocol.outbox import Inbox, Mark, Outbox, check_size, take_next
+from protocol.outbox import Inbox, Mark, Outbox, Tally, check_size, take_next
 from protocol.record import OrderRecord, apply, replay
 
 _CLOSED_KEPT = 1_000  # closed orders kept in memory; older ones are read back when asked for
+_PAUSE_PER_READ_BACK = 0.02  # s; ten times what it takes
 
 
 class Policy(Protocol):
@@ -112,16 +117,27 @@ class Station:
         self.meta = dict(loaded.meta)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.on_committed: Callable[[float], None] = lambda _seconds: None  # told how long each took
+        self.uncommitted = 0  # batches handed to the journal that are not durable yet
         self._writer = writer
+        self._seen_head = writer.head
+        self._ledger_head = LedgerHead(entry=writer.head.entry, hash=writer.head.hash)
+        self.free_disk: Callable[[], int | None] = lambda: (
+            None
+        )  # bytes beside the journal, if they can be told
+        self.waiting = Tally()  # what all outboxes hold
+        self.open_orders = OpenOrders(self.orders)
+        self._owed = Owed(lambda: self.commit(self.work()))
+        self._forget_at = 2 * _CLOSED_KEPT
         self._outboxes: dict[str, Outbox] = {}
         self._inboxes: dict[str, Inbox] = {}
         self._wakers: dict[str, Callable[[], None]] = {}
         self._watchers: list[Callable[[OrderRecord], None]] = []
         for name, row in loaded.peers.items():
-            self._outboxes[name] = Outbox(row.acknowledged, row.outgoing)
+            self._outboxes[name] = Outbox(row.acknowledged, row.outgoing, self.waiting)
             self._inboxes[name] = Inbox(row.received)
         for order, bodies in loaded.open_events.items():
-            self.orders[order] = self._replay(bodies)
+            self.orders[order] = record = self._replay(bodies)
+            self.open_orders.changed(record)
 
     def _replay(self, bodies: Iterable[bytes]) -> OrderRecord:
         try:
@@ -148,20 +164,36 @@ class Station:
 
     def outbox(self, peer: str) -> Outbox:
         """What is on its way to a peer."""
-        return self._outboxes.setdefault(peer, Outbox())
+        if (outbox := self._outboxes.get(peer)) is None:
+            outbox = self._outboxes[peer] = Outbox(tally=self.waiting)
+        return outbox
 
     def is_crowded(self, peer: str) -> bool:
         """Whether so much waits for a peer that no new order should be taken for it."""
         return len(self.outbox(peer)) >= MAX_OUTBOX
 
+    def check_room(self) -> None:
+        """Whether a new order may be begun or issued here. Raises OrderRefused(LIMIT)."""
+        check_room(self.local.name, self.waiting, self.free_disk())
+
+    def check_open(self, plant: str) -> None:
+        """Whether one more order may be open, in all and at this plant. Raises OrderRefused(LIMIT)."""
+        check_open(self.open_orders, plant)
+
     def inbox(self, peer: str) -> Inbox:
         """What was taken of a peer."""
-        return self._inboxes.setdefault(peer, Inbox())
+        if (inbox := self._inboxes.get(peer)) is None:
+            inbox = self._inboxes[peer] = Inbox()
+        return inbox
 
     @property
     def ledger_head(self) -> LedgerHead:
-        """Where the durable ledger ends."""
-        return LedgerHead(entry=self._writer.head.entry, hash=self._writer.head.hash)
+        """Where the durable ledger ends; every poll carries it, and between two commits it is the same."""
+        head = self._writer.head
+        if head is not self._seen_head:
+            self._seen_head = head
+            self._ledger_head = LedgerHead(entry=head.entry, hash=head.hash)
+        return self._ledger_head
 
     @property
     def granted(self) -> Grant:
@@ -189,6 +221,8 @@ class Station:
         """Publish the decision; the future is done when it is durable. Its JournalError ends the station."""
         batch = work.batch
         self.orders.update(work.orders)
+        for record in work.orders.values():
+            self.open_orders.changed(record)
         self.meta.update(batch.meta)
         self.pending.update({row.event_hash: row for row in batch.pending})
         for event_hash in batch.settled:
@@ -198,22 +232,35 @@ class Station:
         for peer, mark in work.received.items():
             batch.received[peer] = mark
             self.inbox(peer).received = mark
+        for peer in self._owed.take():
+            batch.acknowledged[peer] = self.outbox(peer).acknowledged_mark
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        # Not the journal's own: a caller that is cancelled must not hide from us that the write went through.
+        waiter: asyncio.Future[None] = loop.create_future()
+        self.uncommitted += 1
         future = self._writer.commit(batch)
-        future.add_done_callback(lambda done: self._written(work, done))
-        future.add_done_callback(lambda _: self.on_committed(loop.time() - began))
-        # Shielded: a caller that is cancelled must not hide from us that the write went through.
-        waiter = asyncio.shield(future)
-        waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
+        future.add_done_callback(partial(self._written, work, waiter, loop.time()))
         return waiter
 
-    def _written(self, work: Work, done: "asyncio.Future[None]") -> None:
+    def _written(
+        self, work: Work, waiter: "asyncio.Future[None]", began: float, done: "asyncio.Future[None]"
+    ) -> None:
+        self.uncommitted -= 1
         if done.cancelled():
+            waiter.cancel()
             return
+        self.on_committed(asyncio.get_running_loop().time() - began)
         if error := done.exception():
             self.fail(error)
+            if not waiter.done():
+                waiter.set_exception(error)
+                waiter.exception()  # told: nobody has to wait for it
             return
+        self._tell(work)
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def _tell(self, work: Work) -> None:
         for peer, cursor, _ in work.batch.outgoing:
             self.outbox(peer).mark_durable(cursor)
         for peer, mark in work.batch.received.items():
@@ -224,7 +271,8 @@ class Station:
         for record in work.orders.values():
             for watcher in self._watchers:
                 watcher(record)
-        self._forget_old_orders()
+        if len(self.orders) > self._forget_at:
+            self._forget_old_orders()
 
     def fail(self, error: BaseException) -> None:
         """The journal cannot be trusted any more: the program that waits for `failed` must end."""
@@ -232,19 +280,37 @@ class Station:
             self.failed.set_exception(error)
 
     def _forget_old_orders(self) -> None:
-        excess = len(self.orders) - 2 * _CLOSED_KEPT
-        if excess > 0:
-            closed = [order for order, record in self.orders.items() if not record.is_open]
-            for order in closed[: max(0, len(closed) - _CLOSED_KEPT)]:
-                del self.orders[order]
+        closed = [order for order, record in self.orders.items() if not record.is_open]
+        for order in closed[: max(0, len(closed) - _CLOSED_KEPT)]:
+            del self.orders[order]
+        # Not at every commit from now on, when it is the open ones that are many.
+        self._forget_at = max(2 * _CLOSED_KEPT, len(self.orders) + _CLOSED_KEPT)
 
     async def find(self, order: str) -> OrderRecord | None:
         """An order, also one that is no longer in memory."""
-        if order not in self.orders and (bodies := await self._writer.events_of(order)):
-            self.orders.setdefault(order, self._replay(bodies))
-        if record := self.orders.pop(order, None):
-            self.orders[order] = record  # whoever asks will decide on it: it is the last to be forgotten
-        return record
+        await self.know([order])
+        return self.orders.get(order)
+
+    async def know(self, orders: Iterable[str]) -> int:
+        """Have these orders in memory, as far as there are such; tells how many had to be read back.
+
+        The journal is asked for all of them at once, and the loop goes on between one and the next: replaying
+        an order costs a signature's check for each of its events.
+        """
+        wanted = dict.fromkeys(order for order in orders if order)
+        found: dict[str, OrderRecord | None] = {}
+        while missing := [order for order in wanted if order not in self.orders and order not in found]:
+            for order, events in zip(
+                missing, await asyncio.gather(*map(self._writer.events_of, missing)), strict=True
+            ):
+                found[order] = self._replay(events) if events else None
+                if events:
+                    await asyncio.sleep(0)
+        # No waiting from here on: whoever asked will decide on them, so they are the last to be forgotten.
+        for order in wanted:
+            if record := self.orders.pop(order, None) or found.get(order):
+                self.orders[order] = record
+        return sum(record is not None for record in found.values())
 
     async def latest_orders(self, limit: int) -> Sequence[OrderRow]:
         """The orders that changed last, newest first."""
@@ -259,14 +325,18 @@ class Station:
     ) -> int:
         """Take what a peer sent; returns when it is durable, with the number of events that were refused.
 
+        A peer that speaks of orders that ended long ago is served more slowly: reading them back is dear.
         `seen`: where the peer's ledger stood, kept with what it sent. Raises PeerFault, JournalError.
         """
         decoded = [(cursor, decode_item(data)) for cursor, data in items]
         received = self.inbox(peer).received.cursor
-        for cursor, item in decoded:
-            if cursor > received:
-                await self.find(order_of(item))
-                await policy.prepare(peer, item)
+        new = [item for cursor, item in decoded if cursor > received]
+        for item in new:
+            await policy.prepare(peer, item)
+        about = [order_of(item) for item in new]
+        if read_back := await self.know(about):
+            await asyncio.sleep(_PAUSE_PER_READ_BACK * read_back)
+            await self.know(about)
         work = self.work()
         for (cursor, item), (_, data) in zip(decoded, items, strict=True):
             if work.take(peer, cursor, data):
@@ -278,10 +348,11 @@ class Station:
         return work.refusals
 
     def acknowledged(self, peer: str) -> None:
-        """The peer's acknowledgement moved. Not awaited: if it is lost the peer says it again."""
-        work = self.work()
-        work.batch.acknowledged[peer] = self.outbox(peer).acknowledged_mark
-        self.commit(work)
+        """The peer's acknowledgement moved: written with the next decision, or soon.
+
+        Nothing depends on it: if it is lost in a crash the peer says it again in its next Hello or Welcome.
+        """
+        self._owed.add(peer)
 
     async def obey(self, term: int, boot: bytes) -> None:
         """Make a higher term of our superior durable before we answer under it. Raises PeerFault(TERM)."""
@@ -302,8 +373,12 @@ class Station:
 
     async def settled(self) -> None:
         """Wait until everything decided so far is durable: people must not see what a crash could undo."""
-        await self.commit(self.work())
+        if self.uncommitted or self.failed.done():
+            await self.commit(self.work())
 
     async def close(self) -> None:
         """Make everything durable and close the journal."""
+        while self._owed and not self.failed.done():
+            self.commit(self.work())
+        self._owed.stop()
         await self._writer.close()

@@ -17,6 +17,7 @@ from typing import IO
 
 from protocol.errors import DispatchError
 from protocol.journal.batch import Batch, Entry, Head, OrderRow, Pending
+from protocol.journal.rows import Rows
 from protocol.keys import SigningKey
 from protocol.lifecycle import State
 from protocol.outbox import START, Mark
@@ -114,14 +115,16 @@ class JournalFile:
         self._db = connection
         self._key = key
         self._lock = lock
+        self.free_disk: int | None = None  # bytes that were left beside the journal at the last write
         self.head = self._read_head()
+        self._measure_disk()
 
     @classmethod
     def open(cls, path: Path | str, key: SigningKey) -> "JournalFile":
         """Open or create (mode 0600), for this program alone. Raises JournalError."""
         lock = None if path == ":memory:" else _lock(Path(path))
         try:
-            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
             with ExitStack() as undo:
                 undo.callback(db.close)
                 if lock:
@@ -142,11 +145,10 @@ class JournalFile:
 
     def write(self, batches: Iterable[Batch]) -> Head:
         """Write all batches in one transaction; when this returns they are durable. Raises JournalError."""
-        head = self.head
         try:
+            rows, head = self._rows(batches)
             self._db.execute("BEGIN IMMEDIATE")
-            for batch in batches:
-                head = self._write_batch(batch, head)
+            rows.write(self._db)
             if head != self.head:
                 self._write_checkpoint(head)
             self._db.execute("COMMIT")
@@ -155,55 +157,37 @@ class JournalFile:
                 self._db.execute("ROLLBACK")
             raise JournalError(f"the journal cannot be written: {error}") from error
         self.head = head
+        self._measure_disk()
         return head
 
-    def _write_batch(self, batch: Batch, head: Head) -> Head:
-        for entry in batch.entries:
-            number = head.entry + 1
-            head = Head(number, entry_hash(head.hash, number, entry))
-            self._db.execute(
-                "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?)",
-                (number, entry.kind, entry.subject, entry.at_ms, entry.body, head.hash),
-            )
-            if entry.event_hash is not None:
-                row = (entry.event_hash, entry.subject, number)
-                self._db.execute("INSERT INTO order_event VALUES (?, ?, ?)", row)
-        self._write_orders(batch.orders.values())
-        self._write_delivery(batch)
-        self._db.executemany(
-            "INSERT OR REPLACE INTO pending VALUES (?, ?, ?)",
-            [(p.event_hash, p.order, p.body) for p in batch.pending],
-        )
-        self._db.executemany("DELETE FROM pending WHERE event_hash = ?", [(h,) for h in batch.settled])
-        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", batch.meta.items())
-        return head
+    def _measure_disk(self) -> None:
+        if self._lock:
+            room = os.fstatvfs(self._lock.fileno())
+            self.free_disk = room.f_bavail * room.f_frsize
 
-    def _write_orders(self, rows: Iterable[OrderRow]) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)",
-            [(row.order, row.plant, row.state.value, int(row.is_open)) for row in rows],
-        )
-
-    def _write_delivery(self, batch: Batch) -> None:
-        for peer, cursor, item in batch.outgoing:
-            self._db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (peer, cursor, item))
-            self._db.execute("INSERT OR IGNORE INTO peer (name) VALUES (?)", (peer,))
-        for peer, mark in batch.received.items():
-            self._set_peer("received", peer, mark)
-        for peer, mark in batch.acknowledged.items():
-            self._db.execute("DELETE FROM outbox WHERE peer = ? AND cursor <= ?", (peer, mark.cursor))
-            self._set_peer("acknowledged", peer, mark)
-
-    def _set_peer(self, column: str, peer: str, mark: Mark) -> None:
-        self._db.execute("INSERT OR IGNORE INTO peer (name) VALUES (?)", (peer,))
-        self._db.execute(_SET_PEER[column], (mark.cursor, mark.digest, peer))
+    def _rows(self, batches: Iterable[Batch]) -> tuple[Rows, Head]:
+        rows, head = Rows(), self.head
+        for batch in batches:
+            for entry in batch.entries:
+                number = head.entry + 1
+                head = Head(number, entry_hash(head.hash, number, entry))
+                rows.ledger.append((number, entry.kind, entry.subject, entry.at_ms, entry.body, head.hash))
+                if entry.event_hash is not None:
+                    rows.events.append((entry.event_hash, entry.subject, number))
+            rows.add(batch)
+        return rows, head
 
     def _write_checkpoint(self, head: Head) -> None:
-        signature = self._key.sign(CHECKPOINT_DOMAIN, checkpoint_bytes(head))
+        key = self._key  # once: another thread may renew it
+        signature = key.sign(CHECKPOINT_DOMAIN, checkpoint_bytes(head))
         self._db.execute(
             "INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?, ?)",
-            (head.entry, head.hash, signature, self._key.certificate.der),
+            (head.entry, head.hash, signature, key.certificate.der),
         )
+
+    def renew(self, key: SigningKey) -> None:
+        """Sign with another key of the same node from the next write on. Any thread may call it."""
+        self._key = key
 
     def load(self) -> Loaded:
         """Read what a station needs to go on: open orders' events, cursors, unacknowledged items.
@@ -253,12 +237,6 @@ class JournalFile:
         self._db.close()
         if self._lock:
             self._lock.close()
-
-
-_SET_PEER = {
-    "received": "UPDATE peer SET received = ?, received_digest = ? WHERE name = ?",
-    "acknowledged": "UPDATE peer SET acknowledged = ?, acknowledged_digest = ? WHERE name = ?",
-}
 
 
 def _check_checkpoint(db: sqlite3.Connection, path: Path | str, head: Head) -> None:

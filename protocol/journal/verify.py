@@ -32,6 +32,10 @@ EVENT = "event"
 PEER_CHECKPOINT = "peer-checkpoint"
 _EVENT_INDEX = "SELECT hash, order_id, entry FROM order_event"
 _ORDER_INDEX = "SELECT order_id, plant, state, is_open FROM orders"
+_COMPUTED = """
+SELECT name FROM sqlite_schema WHERE type = 'view' OR sql LIKE 'CREATE VIRTUAL%' UNION
+SELECT m.name FROM sqlite_schema AS m, pragma_table_xinfo(m.name) AS c WHERE m.type = 'table' AND c.hidden > 1
+"""
 
 
 class LedgerFault(DispatchError):
@@ -122,6 +126,8 @@ class _Verification:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA_VERSION:
             raise LedgerFault(self._path, 0, f"schema {version} is not {SCHEMA_VERSION}")
+        if self._db.execute(_COMPUTED).fetchone():  # rows without end would keep an auditor for ever
+            raise LedgerFault(self._path, 0, "it holds what is computed while it is read: nobody wrote that")
         head = self._check_entries()
         node = self._check_checkpoint(head)
         self._check_indexes()

@@ -50,6 +50,7 @@ class ThreadedWriter:
 
     def __init__(self, file: JournalFile) -> None:
         self.head = file.head
+        self.on_group: Callable[[int], None] = lambda _batches: None  # told how many became durable together
         self._file = file
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Waiting | _Query | None] = queue.SimpleQueue()
@@ -103,21 +104,29 @@ class ThreadedWriter:
             self._loop.call_soon_threadsafe(callback)
 
     def _run(self) -> None:
-        while True:
-            group: list[_Waiting] = []
-            work = self._queue.get()
-            while isinstance(work, tuple):
-                group.append(work)
-                if len(group) == MAX_GROUP or self._queue.empty():
-                    break
-                work = self._queue.get()
+        is_last = False
+        while not is_last:
+            group, questions, is_last = self._gather()
             if group:
                 self._write(group)
+            for question in questions:
+                question()
+        self._file.close()
+
+    def _gather(self) -> tuple[list[_Waiting], list[_Query], bool]:
+        """All that waits, at least one thing. Questions come behind the group: they must not split it."""
+        group: list[_Waiting] = []
+        questions: list[_Query] = []
+        while True:
+            work = self._queue.get()
             if work is None:
-                self._file.close()
-                return
-            if not isinstance(work, tuple):
-                work()
+                return group, questions, True
+            if isinstance(work, tuple):
+                group.append(work)
+            else:
+                questions.append(work)
+            if len(group) == MAX_GROUP or self._queue.empty():
+                return group, questions, False
 
     def _write(self, group: Sequence[_Waiting]) -> None:
         try:
@@ -132,6 +141,7 @@ class ThreadedWriter:
 
     def _written(self, futures: "Sequence[asyncio.Future[None]]", head: Head) -> None:
         self.head = head
+        self.on_group(len(futures))
         for future in futures:
             _finish(future, None)
 

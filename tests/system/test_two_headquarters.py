@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +21,7 @@ PEOPLE = (
     ("li", Role.OPERATOR, "plant-a", "hq"),
 )
 CHILDREN = ("south", "desk-1", "plant-a")
+OVER = "term 1 is over: 2 was granted since"
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,31 @@ def test_of_two_headquarters_the_later_commands_and_the_earlier_is_refused(grid:
     assert commands(grid, "hq") == set()
     replace(errand, hq="hq-copy").carry_out()
     assert errand.state("hq") == "delivered"
+
+
+def test_the_earlier_says_whom_it_has_lost_and_raises_a_major_alarm_for_each(grid: Grid) -> None:
+    def fenced() -> dict[str, str]:
+        alarms = grid.call("hq", "alarms")["alarms"]
+        return {alarm["node"]: alarm["level"] for alarm in alarms if alarm["kind"] == "fenced"}
+
+    until(lambda: fenced() == dict.fromkeys(CHILDREN, "major"), "an alarm for each child")
+    details = [a["detail"] for a in grid.call("hq", "alarms")["alarms"] if a["kind"] == "fenced"]
+    assert all("obeys another server" in detail and OVER in detail for detail in details)
+    links = {link["node"]: link["fenced"] for link in grid.status("hq")["links"]}
+    assert links.keys() == set(CHILDREN)
+    assert all(OVER in told for told in links.values())
+    assert all(link["fenced"] is None for link in grid.status("hq-copy")["links"])
+    copy = grid.call("hq-copy", "alarms")["alarms"]
+    assert not [alarm for alarm in copy if alarm["kind"] == "fenced"]
+
+
+@pytest.mark.parametrize("node", ["desk-1", "plant-a"])
+def test_a_client_shows_which_superior_it_turned_away_and_when(grid: Grid, node: str) -> None:
+    fenced = grid.status(node)["fenced"]
+    assert (fenced["term"], fenced["granted"]) == (1, 2)
+    assert fenced["why"] == OVER
+    assert 0 <= time.time() * 1000 - fenced["at_ms"] < 600_000
+    grid.wait_logged(node, "link refused", "TERM", OVER)
 
 
 @pytest.mark.parametrize("why", ["term 2 belongs to another run", "a journal was replaced or restored"])

@@ -207,6 +207,8 @@ def test_one_message_that_does_not_verify_is_an_alarm_at_once(
                 WireCode.SIGNATURE: {"plant-1 signature": Level.HIGH},
                 WireCode.IDENTITY: {"plant-1 identity": Level.HIGH},
             }
+            if kind is LinkLost:  # what we ourselves refuse fences nobody
+                expected[WireCode.TERM] = {"plant-1 fenced": Level.MAJOR}
             assert house.alarms == expected.get(code, {})
 
     check()
@@ -297,6 +299,28 @@ async def test_a_link_that_comes_back_in_time_calls_nobody_however_often() -> No
             house.down = set()
             await house.run(0)
         assert house.codes() == []
+
+
+# --- fencing ---
+
+
+@virtually
+async def test_a_node_that_obeys_another_server_is_a_major_alarm_until_it_obeys_again() -> None:
+    with house_of() as house:
+        house.fault(LinkLost(WireCode.TERM, "term 1 is over: 2 was granted since"))
+        await house.run(0)
+        assert house.alarms == {"plant-1 fenced": Level.MAJOR}
+        (told,) = house.codes()
+        assert told == ("fenced", "'plant-1' obeys another server: term 1 is over: 2 was granted since")
+        assert house.guard.fenced == {"plant-1": "term 1 is over: 2 was granted since"}
+        assert house.counters.snapshot()["fenced"] == 1
+        house.guard.obeyed("plant-2")
+        await house.run(300)
+        assert house.alarms == {"plant-1 fenced": Level.MAJOR}
+        house.guard.obeyed("plant-1")
+        assert house.guard.fenced == {}
+        await house.run(125)
+        assert house.alarms == {}
 
 
 # --- orders ---

@@ -174,6 +174,21 @@ async def test_a_question_sees_what_was_handed_in_before_it(tmp_path: Path) -> N
         assert [(row.order, row.state) for row in orders] == [("o-1", State.ISSUED)]
 
 
+async def test_questions_in_between_do_not_split_a_commit(tmp_path: Path) -> None:
+    file = open_gated(tmp_path / "journal")
+    async with writing(file) as writer:
+        futures: list[asyncio.Future[None]] = [writer.commit(notes("0"))]
+        await at_the_gate(file)
+        asked = []
+        for number in range(1, 6):
+            futures.append(writer.commit(notes(str(number))))
+            asked.append(asyncio.ensure_future(writer.events_of(f"o-{number}")))
+            await asyncio.sleep(0)
+        file.gate.set()
+        await asyncio.gather(*futures, *asked)
+        assert file.groups == [1, 5]
+
+
 async def test_a_file_that_cannot_be_read_is_a_journal_error(tmp_path: Path) -> None:
     file = open_gated(tmp_path / "journal")
     file._db.execute("DROP TABLE order_event")
