@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from dispatch_client.config import ClientSettings
+from protocol.errors import ConfigurationRefused
 from protocol.keys import Role
 from protocol.settings import resolve
-from protocol.terminal.check import Report, check_keys, read, require_role
+from protocol.terminal.check import Report, check_keys, check_places, read, require_role
 from protocol.terminal.options import JsonOption
 from protocol.terminal.program import command_group
 
@@ -36,7 +37,14 @@ def _check(report: Report, settings: ClientSettings) -> None:
     report.facts.append(
         f"{listen.superior} dials {settings.node} at {listen.host}:{listen.port}; nobody else may"
     )
+    if listen.superior == settings.node:
+        report.refusals.append(
+            ConfigurationRefused(
+                f"{report.path}: listen.superior", "it is this node itself", "Name the server that dials it"
+            )
+        )
     check_keys(report, settings.keys, settings.node, Role(settings.role))
+    check_places(report, settings.control, {"journal": settings.journal})
     people = resolve(report.path.absolute().parent, settings.people)
     names = sorted(key.stem for key in people.glob("*.key"))
     report.facts.append(

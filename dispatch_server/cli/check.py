@@ -9,6 +9,7 @@ import typer
 
 from dispatch_server.app import experts
 from dispatch_server.awareness.store import TelemetryStore
+from dispatch_server.cli.crosscheck import check_together
 from dispatch_server.cli.words import POSTURE_MEANS
 from dispatch_server.config import LinkSettings, PlaybookSettings, ServerSettings, refusals
 from dispatch_server.identity.errors import StoreRefused
@@ -16,7 +17,7 @@ from dispatch_server.identity.sealing import read_key_file
 from protocol.errors import ConfigurationRefused
 from protocol.keys import Role
 from protocol.settings import resolve
-from protocol.terminal.check import Report, check_keys, read, require_role
+from protocol.terminal.check import Report, check_keys, check_places, read, require_role
 from protocol.terminal.options import JsonOption
 from protocol.terminal.program import command_group
 from protocol.texts import Language, say
@@ -28,11 +29,23 @@ _OWN_FOLDER = "Name a file in a folder of this server's account"
 
 @app.command(name="check-config")
 def check_config(
-    file: Annotated[Path, typer.Argument(help="The configuration of headquarters or a regional center.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The configuration of this server, or the files of all nodes of a deployment together."
+        ),
+    ],
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a configuration and the files it names; every refusal says where, why and what to do."""
+    """Check a configuration and the files it names; every refusal says where, why and what to do.
+
+    Several files are compared with each other instead: who dials whom, in which zone, who serves what.
+    """
+    if len(files) > 1:
+        check_together(files, as_json=as_json)
+        return
+    (file,) = files
     require_role(file, (Role.HQ, Role.CENTER), "dispatch-client")
     report = Report(file)
     settings = read(report, ServerSettings)
@@ -50,7 +63,12 @@ def _check(report: Report, settings: ServerSettings) -> None:
             f"{listen.superior} dials {settings.node} at {listen.host}:{listen.port}; nobody else may"
         )
     report.facts += [_dials(settings.node, link) for link in settings.links]
+    report.facts.append(f"it is in zone {settings.in_zone} and opens connections into lower zones only")
     check_keys(report, settings.keys, settings.node, Role(settings.role))
+    written = {"journal": settings.journal, "identity.store": settings.identity.store}
+    keys = {"keys.key": settings.keys.key, "identity.key": settings.identity.key}
+    store = settings.telemetry.store
+    check_places(report, settings.control, written, keys | ({"telemetry.store": store} if store else {}))
     _check_identity(report, settings)
     report.facts += _playbook(settings.playbook, Role(settings.role))
     _check_telemetry(report, settings)

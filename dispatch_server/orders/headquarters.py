@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 
 from dispatch_server.orders.admission import OF_PLANT, Admission, People
+from dispatch_server.orders.charges import Charges, loop_time
 from dispatch_server.orders.checks import Rules
 from dispatch_server.orders.observer import Observer
 from protocol.aio.station import Station, Work
@@ -47,13 +48,19 @@ class Headquarters:
         posture_of: Callable[[Iterable[str]], Posture],
         heard: Callable[[str], None],
         on_refused: Callable[[str, OrderRefused], None] = lambda _peer, _refusal: None,
+        now: Callable[[], float] = loop_time,
     ) -> None:
         self._station = station
         self._routes = routes
         self._heard = heard
         self._on_refused = on_refused
+        self._charges = Charges(routes, now)
         self._admission = Admission(station, routes, people, rules, posture_of)
         self._observer = Observer(station, routes, rules, self, heard)
+
+    def fence_by(self, is_fenced: Callable[[str], bool]) -> None:
+        """Ask this of each direct subordinate before an order is accepted that would have to pass it."""
+        self._admission.is_fenced = is_fenced
 
     async def prepare(self, peer: str, item: Item) -> None:
         """Use the grant of an event that needs both factors."""
@@ -78,10 +85,11 @@ class Headquarters:
         try:
             verified = self._station.verify(item.signed)
         except OrderRefused as refusal:
-            work.refusals += 1
             self._on_refused(peer, refusal)
             work.note("security", peer, what="event refused", code=refusal.code, why=refusal.detail)
-            if order := order_of(item):
+            order = order_of(item)
+            self.charge(work, peer, order)
+            if order:
                 self._tell(work, peer, item.signed.hash, order, refusal)
             return
         record = work.order(verified.event.order)
@@ -111,8 +119,13 @@ class Headquarters:
             code=refusal.code,
             why=refusal.detail,
         )
-        work.refusals += 1
+        self.charge(work, peer, event.order)
         self._tell(work, peer, verified.hash, event.order, refusal)
+
+    def charge(self, work: Work, peer: str, order: str, plant: str | None = None) -> None:
+        """Something that `peer` brought about this order is refused. See Charges."""
+        record = work.order(order)
+        self._charges.charge(work, peer, plant or (record.content.plant if record else None))
 
     def _tell(self, work: Work, peer: str, event: bytes, order: str, refusal: OrderRefused) -> None:
         """To the station that the event came from: where `peer` leads to the order's plant, that plant."""

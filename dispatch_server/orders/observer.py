@@ -32,6 +32,10 @@ class Hands(Protocol):
         """Post an item on the way that leads to a plant."""
         ...
 
+    def charge(self, work: Work, peer: str, order: str, plant: str | None = None) -> None:
+        """Something that `peer` brought about this order is refused."""
+        ...
+
 
 class Observer:
     """`heard` is told of each plant that gave a sign of life, also from behind a center."""
@@ -108,7 +112,7 @@ class Observer:
         record = work.order(item.order)
         plant = record.content.plant if record else None
         if record is None or item.plant != plant or self._routes.get(plant) != peer:
-            work.refusals += 1
+            self._hands.charge(work, peer, item.order, item.plant)
             work.note("security", peer, what="answer about an order that is not its own", order=item.order)
             return
         self._heard(plant)

@@ -1,6 +1,8 @@
 """What `check-config` of both programs finds and how it tells it."""
 
-from collections.abc import Collection, Iterator
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -8,6 +10,7 @@ from typing import TypeVar
 import typer
 from pydantic import ValidationError
 
+from protocol.aio.control import check_path
 from protocol.aio.node import load_keys, wall_ms
 from protocol.errors import ConfigurationRefused, KeyRefused
 from protocol.keys import Role
@@ -74,7 +77,7 @@ def check_keys(report: Report, keys: KeySettings, node: str, role: Role) -> None
     if missing:
         return
     try:
-        key, _ = load_keys(keys, base, node, role)
+        key, trust = load_keys(keys, base, node, role)
     except ConfigurationRefused as refusal:
         report.refusals.append(refusal)
     except KeyRefused as refusal:
@@ -84,6 +87,11 @@ def check_keys(report: Report, keys: KeySettings, node: str, role: Role) -> None
         until = key.certificate.not_after_ms
         soon = " (soon: renew it)" if until - wall_ms() < _SOON_MS else ""
         report.facts.append(f"its key and certificate belong together, valid until {local_time(until)}{soon}")
+        report.facts += [
+            f"its revocation list, {each.label}, is overdue: carry a new one here"
+            for each in trust.revocations
+            if each.is_overdue(wall_ms())
+        ]
 
 
 def _unreadable(file: Path, keys: KeySettings, base: Path) -> Iterator[ConfigurationRefused]:
@@ -101,3 +109,50 @@ def _unreadable(file: Path, keys: KeySettings, base: Path) -> Iterator[Configura
         except OSError as error:
             reason = f"{resolve(base, path)} cannot be read ({error.strerror})"
             yield ConfigurationRefused(f"{file}: keys.{setting}", reason, _CARRY)
+
+
+def check_places(
+    report: Report, control: Path, files: Mapping[str, Path], others: Mapping[str, Path] | None = None
+) -> None:
+    """Whether the control socket and what else the program writes (setting -> path) can be made there.
+
+    `others`: files that only must not be one of these.
+    """
+    base = report.path.absolute().parent
+    places = {setting: resolve(base, path) for setting, path in files.items()}
+    apart = {setting: resolve(base, path) for setting, path in (others or {}).items()}
+    report.refusals += _control_refusals(report.path, resolve(base, control))
+    report.refusals += _doubles(report.path, {"control": resolve(base, control), **places, **apart})
+    for setting, path in places.items():
+        folder = next(parent for parent in path.parents if parent.exists())
+        if not folder.is_dir():
+            reason = f"{folder} is no folder"
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            reason = f"{folder} cannot be written by this account"
+        elif path.is_dir():
+            reason = f"{path} is a folder"
+        else:
+            continue
+        place = f"{report.path}: {setting}"
+        report.refusals.append(ConfigurationRefused(place, reason, "Name a file in a folder of this account"))
+
+
+def _control_refusals(file: Path, path: Path) -> Iterator[ConfigurationRefused]:
+    try:
+        check_path(path)
+    except ConfigurationRefused as refusal:
+        yield ConfigurationRefused(f"{file}: {refusal.where}", refusal.reason, refusal.remedy)
+    folder = path.parent
+    if folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        reason = f"others may enter its folder {folder}"
+        yield ConfigurationRefused(f"{file}: control", reason, f"chmod 700 {folder}")
+
+
+def _doubles(file: Path, places: Mapping[str, Path]) -> Iterator[ConfigurationRefused]:
+    taken: dict[Path, str] = {}
+    for setting, path in places.items():
+        other = taken.setdefault(Path(os.path.normpath(path)), setting)
+        if other != setting:
+            yield ConfigurationRefused(
+                f"{file}: {setting}", f"it is the file of '{other}' too", "Give each its own file"
+            )

@@ -14,12 +14,13 @@ from tests.support.pki import NOW, TestAuthority
 EPOCH_MS = int((NOW + timedelta(hours=1)).timestamp() * 1000)  # the wall clock at virtual time 0
 HQ = "hq"
 CENTER = "center-1"
+SUB_CENTER = "center-2"  # below center-1, in the runs that have it
 DESKS = ("desk-1", "desk-2")
 DIRECT = ("plant-1", "plant-2")
 RELAYED = ("plant-3", "plant-4")
 PLANTS = DIRECT + RELAYED
 
-_SERVERS = {HQ: Role.HQ, CENTER: Role.CENTER}
+_SERVERS = {HQ: Role.HQ, CENTER: Role.CENTER, SUB_CENTER: Role.CENTER}
 _ROLES = _SERVERS | dict.fromkeys(DESKS, Role.DESK) | dict.fromkeys(PLANTS, Role.PLANT)
 
 

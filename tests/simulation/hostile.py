@@ -79,13 +79,17 @@ class Hostile:
     """`forged`: event hashes that nobody may take. `replayed`: (station, hash) of true ones said again."""
 
     def __init__(
-        self, env: Environment, headquarters: ServerNode, center: ServerNode, clients: Sequence[ClientNode]
+        self,
+        env: Environment,
+        headquarters: ServerNode,
+        centers: Sequence[ServerNode],
+        clients: Sequence[ClientNode],
     ) -> None:
         self.forged: set[bytes] = set()
         self.replayed: set[tuple[str, bytes]] = set()
         self._env = env
         self._headquarters = headquarters
-        self._servers = (headquarters, center)
+        self._servers = (headquarters, *centers)
         self._clients = clients
         self._rng: random.Random = Seeded(f"{env.plan.seed}/hostile")
 

@@ -11,7 +11,7 @@ from protocol.lifecycle import OFF_CHAIN, State
 from protocol.record import OrderRecord
 from situational import Posture
 from tests.simulation.audit import Line, audit
-from tests.simulation.cast import CENTER, HQ, cast
+from tests.simulation.cast import HQ, cast
 from tests.simulation.equipment import Execution
 from tests.simulation.nodes import Node
 from tests.simulation.world import Result, World
@@ -55,7 +55,7 @@ def _ledgers_agree(world: World, ledgers: dict[str, VerifiedLedger]) -> Iterable
         if name == HQ:
             continue
         try:
-            compare_ledgers(top if name in _direct(world) else ledgers.get(CENTER, top), ledger)
+            compare_ledgers(ledgers.get(world.env.plan.superiors_of(name)[0], top), ledger)
         except LedgerFault as fault:
             yield f"ledgers differ: {fault}"
     for order, record in top.orders.items():
@@ -66,16 +66,11 @@ def _ledgers_agree(world: World, ledgers: dict[str, VerifiedLedger]) -> Iterable
                 yield f"{name} never heard of {order}"
 
 
-def _direct(world: World) -> set[str]:
-    return {node for superior, node in world.env.plan.links if superior == HQ}
-
-
 def _who_knows(world: World, record: OrderRecord) -> Iterable[str]:
     yield record.content.desk
     if record.state is not State.REJECTED and any(e.event.input == "accept" for e in record.events):
         yield record.content.plant
-        if record.content.plant in world.env.plan.relayed:
-            yield CENTER
+        yield from world.env.plan.superiors_of(record.content.plant)
 
 
 def _chain(record: OrderRecord) -> list[bytes]:

@@ -12,17 +12,18 @@ from dispatch_client.desk import Desk
 from dispatch_client.login import Authenticator
 from dispatch_client.plant import Plant
 from dispatch_server.config import LinkSettings
-from dispatch_server.links.dial import Dial, LinkState
+from dispatch_server.links.channel import Channel, StreamChannel
+from dispatch_server.links.link import Dial
+from dispatch_server.links.ports import LinkState
 from dispatch_server.orders.admission import Admission
 from dispatch_server.server import Ports, Server
 from protocol.aio.listener import Listener
 from protocol.aio.node import every
-from protocol.aio.ports import Stream
 from protocol.keys import SigningKey
 from protocol.messages import Sample
 from protocol.record import OrderRecord
 from situational import Posture
-from tests.simulation.cast import CENTER, HQ
+from tests.simulation.cast import HQ
 from tests.simulation.environment import Environment
 from tests.simulation.nodes import Node, NodeDown, ProvenStream
 from tests.simulation.people import CODE, SimulatedPeople, Store, password_of
@@ -55,7 +56,7 @@ class ServerNode(Node):
             SimulatedPeople(self.people, self.rng, self.wall_ms, plan.session_ms),
             Ports(self._dial_of, self.rng.randbytes, self.rng.random, self._read_host),
             links=plan.links_of(self.name),
-            superior=HQ if self.name == CENTER else None,
+            superior=next(iter(plan.superiors_of(self.name)), None),
             timers=plan.timers,
             rules=plan.rules,
             telemetry_interval=_SERVER_TELEMETRY,
@@ -72,8 +73,8 @@ class ServerNode(Node):
         return [link.node for link in links if link.status.state is not LinkState.CONNECTED]
 
     def _dial_of(self, link: LinkSettings) -> Dial:
-        async def dial() -> Stream:
-            return ProvenStream(await self.env.network.dial(self.name, link.host))
+        async def dial() -> Channel:
+            return StreamChannel(ProvenStream(await self.env.network.dial(self.name, link.host)))
 
         return dial
 

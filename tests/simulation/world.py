@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from tests.simulation.cast import CENTER, HQ, cast
+from tests.simulation.cast import CENTER, HQ, SUB_CENTER, cast
 from tests.simulation.dispatchers import Dispatcher
 from tests.simulation.environment import Environment
 from tests.simulation.equipment import Equipment
@@ -42,14 +42,14 @@ class World:
         self.env = Environment(drawn, trace, cast().trust(), network)
         self.equipment = Equipment()
         self.headquarters = ServerNode(self.env, HQ)
-        self.center = ServerNode(self.env, CENTER)
+        self.centers = [ServerNode(self.env, name) for name in (CENTER, SUB_CENTER)[: 1 + bool(drawn.deep)]]
         self.desks = [DeskNode(self.env, name) for name in drawn.desks]
-        self.plants = [PlantNode(self.env, n, CENTER if n in drawn.relayed else HQ) for n in drawn.plants]
+        self.plants = [PlantNode(self.env, n, drawn.superiors_of(n)[0]) for n in drawn.plants]
         self.clients: Sequence[ClientNode] = (*self.desks, *self.plants)
-        nodes: tuple[Node, ...] = (self.headquarters, self.center, *self.clients)
+        nodes: tuple[Node, ...] = (self.headquarters, *self.centers, *self.clients)
         self.nodes: dict[str, Node] = {node.name: node for node in nodes}
         self.faults = Faults(self.env, self.nodes)
-        self.hostile = Hostile(self.env, self.headquarters, self.center, self.clients)
+        self.hostile = Hostile(self.env, self.headquarters, self.centers, self.clients)
         self.people: list[Person] = [
             *(Dispatcher(desk, self.equipment, drawn.plants, drawn.orders) for desk in self.desks),
             *(Operator(plant, self.equipment) for plant in self.plants),
@@ -101,7 +101,7 @@ class World:
         for node in self.nodes.values():
             found += [f"{node.name} waits to send {c} to {peer}" for peer, c in node.disk.undelivered()]
             found += [f"{node.name} has no outcome for {order}" for order in node.disk.unanswered()]
-        for server in (self.headquarters, self.center):
+        for server in (self.headquarters, *self.centers):
             found += [f"{server.name} has no link to {node}" for node in server.unconnected()]
         return found
 
