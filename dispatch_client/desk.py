@@ -30,6 +30,7 @@ class Desk(Client):
             ticket=ticket,
             valid_until_ms=valid_until_ms,
         )
+        self.station.check_room()
         verified = draft(
             order,
             content,

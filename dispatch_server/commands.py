@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from dispatch_server.awareness.alarms import ACTIONS
+from dispatch_server.ops.operations import Operations
+from dispatch_server.ops.status import link_row, node_view, status
 from dispatch_server.server import Server
 from protocol.aio.control import CommandFailed, Handler
 from protocol.models import Name
@@ -14,7 +16,6 @@ from protocol.orders import OrderId
 from protocol.settings import Settings
 from protocol.timeline import Timeline
 from protocol.views import order_row, order_view
-from situational import Letter, Reason
 from situational.alarms import AlarmError, AlarmKey, ShelfTimeError
 
 
@@ -22,6 +23,14 @@ class ShowArguments(Settings):
     """Which order."""
 
     order: OrderId
+
+
+class RowsArguments(Settings):
+    """Which rows of what `status` gives only in part."""
+
+    of: Literal["links", "nodes"]
+    first: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=1, le=500)] = 500
 
 
 class ListArguments(Settings):
@@ -36,7 +45,7 @@ class ReleaseArguments(Settings):
     person: Name
 
 
-AlarmKind = Literal["hazard", "seal", "signature", "identity", "link", "order-unknown"]
+AlarmKind = Literal["hazard", "seal", "signature", "identity", "link", "fenced", "order-unknown"]
 
 
 class AlarmArguments(Settings):
@@ -53,15 +62,17 @@ class AlarmArguments(Settings):
 class Commands:
     """The handlers; `table` is what the control socket serves."""
 
-    def __init__(self, server: Server, timeline: Timeline) -> None:
+    def __init__(self, server: Server, timeline: Timeline, operations: Operations | None = None) -> None:
         self._server = server
         self._timeline = timeline
+        self._operations = operations or Operations(server)
 
     @property
     def table(self) -> Mapping[str, Handler]:
         """Command name -> handler."""
         return {
             "status": self._status,
+            "rows": self._rows,
             "list": self._list,
             "show": self._show,
             "release-posture": self._release_posture,
@@ -71,45 +82,17 @@ class Commands:
         }
 
     async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        server, station = self._server, self._server.station
-        listener = server.listener
-        return {
-            "node": station.local.name,
-            "role": station.local.key.certificate.role.value,
-            "term": station.granted_term,
-            "posture": server.awareness.posture.name.lower(),
-            "superior": {"name": listener.superior, "connected": listener.is_connected} if listener else None,
-            "links": [
-                {
-                    "superior": station.local.name,
-                    "node": link.status.node,
-                    "role": link.status.role.value,
-                    "state": link.status.state.value,
-                    "polls": link.status.polls,
-                    "sessions": link.status.sessions,
-                    "faults": link.status.faults,
-                    "last_error": link.status.last_error,
-                    "waiting": len(station.outbox(link.node)),
-                }
-                for link in server.links
-            ],
-            "nodes": {node: self._node(node) for node in server.awareness.nodes},
-            "alarms": server.guard.alarms.counts(),
-            "open_orders": sum(record.is_open for record in station.orders.values()),
-            "ledger_entry": station.ledger_head.entry,
-        }
+        return await status(self._operations)
 
-    def _node(self, node: str) -> dict[str, Any]:
-        awareness = self._server.awareness
-        hazard = awareness.hazard(node)
-        return {
-            "letters": awareness.letters(node),
-            "hazard": hazard.level.name.lower() if hazard else None,
-            "judged": hazard.judged if hazard else 0,
-            "leading": hazard.leading.value if hazard else Letter.NONE.value,
-            "reasons": [_reason(reason) for reason in hazard.reasons] if hazard else [],
-            "posture": awareness.posture_of([node]).name.lower(),
-        }
+    async def _rows(self, raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Some of the links in the configuration's order; or of the nodes by name, each with its name."""
+        given = RowsArguments.model_validate(raw)
+        operations = self._operations
+        if given.of == "links":
+            links = self._server.links[given.first : given.first + given.limit]
+            return [link_row(operations, link) for link in links]
+        nodes = self._server.awareness.nodes[given.first : given.first + given.limit]
+        return [{"node": node} | node_view(operations, node) for node in nodes]
 
     async def _list(self, raw: Mapping[str, Any]) -> list[dict[str, Any]]:
         station = self._server.station
@@ -159,12 +142,3 @@ class Commands:
 
     async def _risk(self, _: Mapping[str, Any]) -> dict[str, Any]:
         return self._server.guard.risk.view()
-
-
-def _reason(reason: Reason) -> dict[str, Any]:
-    return {
-        "code": reason.code.value,
-        "metric": reason.metric.value if reason.metric else None,
-        "letter": reason.letter.value,
-        "growth": reason.growth,
-    }

@@ -4,7 +4,7 @@ app.py gives it the real ports; the simulator gives it a virtual clock and a net
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,10 +14,12 @@ import structlog
 from dispatch_server.awareness.guard import Guard, GuardSettings
 from dispatch_server.awareness.store import TelemetryStore
 from dispatch_server.awareness.watch import Awareness, Now
-from dispatch_server.config import LinkSettings, routes_of
+from dispatch_server.config import LinkSettings, routes_of, ways_of
 from dispatch_server.counters import Counters
 from dispatch_server.links.backoff import Backoff
-from dispatch_server.links.dial import Dial, Link, LinkState
+from dispatch_server.links.link import Dial, Link
+from dispatch_server.links.pool import Pool
+from dispatch_server.links.ports import LinkState
 from dispatch_server.orders.admission import People as OrderPeople
 from dispatch_server.orders.checks import Rules
 from dispatch_server.orders.headquarters import Headquarters
@@ -30,10 +32,10 @@ from protocol.errors import OrderRefused, PeerFault, RefusalCode, WireCode
 from protocol.items import PostureItem
 from protocol.keys import Role
 from protocol.lifecycle import Input
-from protocol.limits import Timers
+from protocol.limits import MAX_REQUESTS_IN_ALL, Timers
 from protocol.messages import Sample
 from protocol.record import OrderRecord
-from protocol.requests import AnyReply, Request
+from protocol.requests import AnyReply, RefusedReply, Request
 from situational import Change, Posture
 
 _POSTURE = "posture of "  # the key of a node's posture in the journal: a restart must not end a hold
@@ -59,6 +61,8 @@ class Ports:
     """What a server needs from its machine.
 
     `uniform` draws from [0, 1); `read_host` reads its telemetry; `utc_offset_s`: how far local time is ahead.
+    `clock`: monotonic seconds, if there is a finer one than the loop's; `has_room`: whether another handshake
+    may begin now.
     """
 
     dial: Callable[[LinkSettings], Dial]
@@ -66,6 +70,8 @@ class Ports:
     uniform: Callable[[], float]
     read_host: Callable[[], Awaitable[Sample]]
     utc_offset_s: Callable[[], float] = lambda: 0.0
+    clock: Callable[[], float] | None = None
+    has_room: Callable[[], bool] = lambda: True
 
 
 class Server:
@@ -89,6 +95,8 @@ class Server:
         self.station = station
         self._ports = ports
         self.counters = counters or Counters()
+        self.open_requests = 0
+        self._commit_times = self.counters.histogram("commit")
         self.guard = Guard(station, self._on_posture, guard or GuardSettings(), telemetry, self.counters)
         station.on_committed = self._on_committed
         station.watch_orders(self._count_order)
@@ -107,24 +115,29 @@ class Server:
         self._rules = rules
         self._telemetry_interval = telemetry_interval
         self._desks = [link.node for link in links if link.role is Role.DESK]
-        self._region = {link.node: frozenset({link.node, *link.serves}) for link in links}
+        self._region = {link.node: frozenset(link.way_to) for link in links}
+        # Each center -> the nodes behind it.
+        self.behind = {node: region - {node} for node, region in self._region.items() if len(region) > 1}
+        self._ways = ways_of(links)
         self._headquarters: Headquarters | None = None
         policy: Policy
+        routes = routes_of(links)
         if superior is None:
-            routes = routes_of(links)
             policy = self._headquarters = Headquarters(
                 station,
                 routes,
                 people,
                 rules,
-                posture_of=self.awareness.posture_of,
+                posture_of=self._posture_on_the_way,
                 heard=self._on_heard,
                 on_refused=self._count_refusal,
             )
+            self._headquarters.fence_by(self.guard.fenced.__contains__)
         else:
-            policy = Relay(station, superior, self._region, people)
+            policy = Relay(station, superior, routes, people)
             self.listener = Listener(station, superior, policy, ports.random)
         self.links = [self._link(link, policy, timers) for link in links]
+        self.pool = Pool(self.links, clock=ports.clock, has_room=ports.has_room)
 
     def _link(self, link: LinkSettings, policy: Policy, timers: Timers) -> Link:
         return Link(
@@ -144,11 +157,16 @@ class Server:
         """This node and all below it."""
         return frozenset({self.station.local.name}).union(*self._region.values())
 
+    @property
+    def lost_after_s(self) -> float:
+        """A node of which nothing was heard for so long counts as silent."""
+        return self._rules.lost_after_ms / 1000
+
     def parts(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run, side by side, for as long as the server lives."""
         return [
             self._end_with_journal(),
-            *(link.run() for link in self.links),
+            self.pool.run(),
             self._watch(),
             every(_TICK, self._tick),
         ]
@@ -187,6 +205,7 @@ class Server:
         """
         now = self._now()
         self.awareness.heard(node, now.monotonic_s)
+        self.guard.obeyed(node)
         foreign = sum(sample.node not in self._region[node] for sample in samples)
         own = {sample.node: sample for sample in samples if sample.node in self._region[node]}.values()
         with _beside_orders("telemetry"):
@@ -209,6 +228,12 @@ class Server:
             memory_used=None,
         )
 
+    def _posture_on_the_way(self, nodes: Iterable[str]) -> Posture:
+        """The strongest posture of these nodes and of each center on the way to them."""
+        return self.awareness.posture_of(
+            {place for node in nodes for place in (node, *self._ways.get(node, ()))}
+        )
+
     def on_fault(self, node: str, error: Exception) -> None:
         """A link ended because one of its sides found the other wrong."""
         self.guard.on_fault(node, error, asyncio.get_running_loop().time())
@@ -218,7 +243,16 @@ class Server:
 
     async def answer(self, node: str, request: Request) -> AnyReply:
         """Answer a question about people."""
-        return await self._people.answer(node, request)
+        if self.open_requests >= MAX_REQUESTS_IN_ALL:
+            self.counters.add("requests_refused")
+            return RefusedReply(
+                code="limit", detail="too many people ask this server at once: try again", retry_after_s=5
+            )
+        self.open_requests += 1
+        try:
+            return await self._people.answer(node, request)
+        finally:
+            self.open_requests -= 1
 
     async def _observe(self) -> None:
         with _beside_orders("host"):
@@ -261,6 +295,7 @@ class Server:
 
     def _on_committed(self, seconds: float) -> None:
         self.counters.add("journal_commits")
+        self._commit_times.observe(seconds)
         if seconds > _SLOW_COMMIT:
             self.counters.add("journal_latency_high")
 
@@ -271,6 +306,7 @@ class Server:
 
     def _count_refusal(self, peer: str, refusal: OrderRefused) -> None:
         """An event that does not verify is the gravest forgery there is: one is enough for an alarm."""
+        self.counters.add_refusal(refusal.code)
         if refusal.code is RefusalCode.ILLEGAL:
             self.counters.add("illegal_transition")
         elif refusal.code is RefusalCode.SIGNATURE:

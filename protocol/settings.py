@@ -16,7 +16,7 @@ S = TypeVar("S", bound="Settings")
 class Settings(BaseModel):
     """A strict, frozen table of a configuration file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class KeySettings(Settings):
@@ -60,8 +60,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigurationRefused(
             str(path), f"cannot be read ({error.strerror})", "Check the path"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, brackets without end
         raise ConfigurationRefused(str(path), f"is not TOML: {error}", "Correct that place") from None
+
+
+def differing(before: Settings, after: Settings) -> list[str]:
+    """The top-level settings in which two configurations of one kind differ."""
+    return [name for name in type(before).model_fields if getattr(before, name) != getattr(after, name)]
 
 
 def refusals_of(path: Path, error: ValidationError) -> list[ConfigurationRefused]:

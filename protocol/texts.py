@@ -128,6 +128,7 @@ NEXT_STEPS: Mapping[Role, Mapping[State, Words]] = {
 }
 
 HEADS: Mapping[str, Words] = {
+    "fenced": ("被拒的上级", "superior refused"),
     "order": ("令号", "order"),
     "type": ("类型", "type"),
     "state": ("状态", "state"),
@@ -165,6 +166,10 @@ HEADS: Mapping[str, Words] = {
 }
 
 SENTENCES: Mapping[str, Words] = {
+    "term refused": (
+        "{when}：任期 {term} 无效，有效任期为 {granted}",
+        "{when}: its term {term} does not count, {granted} does",
+    ),
     "password": ("口令", "Password"),
     "password again": ("再次输入口令", "Password again"),
     "old password": ("旧口令", "Old password"),

@@ -28,11 +28,11 @@ from tests.support.terminal import Told, run
 CONFIGS = Path(__file__).parent.parent / "configs"
 README = (CONFIGS / "README.md").read_text("utf-8")
 SERVERS = {
-    path.name: load_server_settings(CONFIGS / path.name) for path in map(Path, ("hq.toml", "center.toml"))
+    name: load_server_settings(CONFIGS / name) for name in ("hq.toml", "center.toml", "sub-center.toml")
 }
 CLIENTS = {
     name: load_settings(CONFIGS / name, ClientSettings)
-    for name in ("desk.toml", "plant.toml", "plant-b.toml")
+    for name in ("desk.toml", "plant.toml", "plant-b.toml", "plant-c.toml")
 }
 EVERYBODY: dict[str, ServerSettings | ClientSettings] = {**SERVERS, **CLIENTS}
 PASSWORD = "correct horse battery"
@@ -60,7 +60,13 @@ def test_every_link_ends_at_a_node_that_waits_for_this_superior_there(server: st
         assert below.listen.superior == SERVERS[server].node
         assert (below.listen.host, below.listen.port) == (link.host, link.port)
         if isinstance(below, ServerSettings):
-            assert set(link.serves) == {plant.node for plant in below.links}
+            assert (below.in_zone, below.listen.zone) == (link.in_zone, SERVERS[server].in_zone)
+
+
+def test_all_files_together_agree() -> None:
+    told = run(dispatch_server.__main__.app, "check-config", *(CONFIGS / name for name in EVERYBODY))
+    assert told.exit_code == 0, told
+    assert told.out.splitlines()[-2].endswith("─▶ plant-c (plant, zone 1) at 192.0.2.61:20880")
 
 
 @pytest.mark.parametrize("name", sorted(EVERYBODY))
@@ -109,7 +115,7 @@ def test_no_example_ranks_risks_by_numbers_that_are_made_up(server: str) -> None
 
 
 def test_a_center_has_the_playbook_of_its_headquarters() -> None:
-    assert SERVERS["center.toml"].playbook == SERVERS["hq.toml"].playbook
+    assert len({settings.playbook.model_dump_json() for settings in SERVERS.values()}) == 1
 
 
 def test_the_example_of_the_experts_works_where_it_is_named(tmp_path: Path) -> None:
@@ -193,16 +199,16 @@ def test_the_bring_up_of_the_readme_works_as_written(tmp_path: Path, monkeypatch
     for line in _commands("dispatch-server"):
         if line[0] in {"user", "check-config"}:
             _succeeds(line, config, dispatch_server.__main__.app)
-    for node, example in (("desk-1", "desk.toml"), ("plant-a", "plant.toml"), ("plant-b", "plant-b.toml")):
+    for settings, example in ((settings, example) for example, settings in CLIENTS.items()):
+        node = settings.node
         config = _config(tmp_path, node, CONFIGS / example)
         told = run(dispatch_client.__main__.app, "check-config", config)
         assert told.exit_code == 0, told
         assert f"dials {node} at" in told.out
-    told = run(
-        dispatch_server.__main__.app, "check-config", _config(tmp_path, "south", CONFIGS / "center.toml")
-    )
-    assert [line.startswith("refused") for line in told.err.splitlines()] == [True]
-    assert "user init" in told.err
+    for node, example in (("south", "center.toml"), ("west", "sub-center.toml")):
+        told = run(dispatch_server.__main__.app, "check-config", _config(tmp_path, node, CONFIGS / example))
+        assert [line.startswith("refused") for line in told.err.splitlines()] == [True]
+        assert "user init" in told.err
 
 
 def _key_made_at_the_desk(folder: Path) -> None:
@@ -225,7 +231,8 @@ def _config(folder: Path, node: str, example: Path) -> Path:
 
 
 def _succeeds(line: list[str], config: Path, app: Any) -> Told:
-    words = [str(config) if word == "/etc/dispatch/config.toml" else word for word in line]
+    examples = {"/etc/dispatch/config.toml": str(config)} | {name: str(CONFIGS / name) for name in EVERYBODY}
+    words = [examples.get(word, word) for word in line]
     told = run(app, *words, typed=f"{PASSWORD}\n{PASSWORD}\n")
     assert told.exit_code == 0, (words, told)
     return told

@@ -14,6 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dispatch_server import pki
+from dispatch_server.config import ZONE
 from dispatch_server.demo.token import SoftwareToken
 from dispatch_server.identity.admin import IdentityAdmin
 from dispatch_server.identity.passwords import Argon2Parameters
@@ -160,6 +161,7 @@ def _config(deployment: Deployment, node: Node) -> str:
     lines = [
         f'role = "{node.role.value}"',
         f'node = "{node.name}"',
+        *_zone(deployment, node),
         f'deployment = "{DEPLOYMENT}"',
         'journal = "journal.db"',
         'control = "run/control"',
@@ -187,10 +189,29 @@ def _config(deployment: Deployment, node: Node) -> str:
 
 
 def _link(deployment: Deployment, child: Node) -> list[str]:
-    serves = [node.name for node in deployment.nodes.values() if node.superior == child.name]
+    serves = _ways(deployment, child)
     lines = ["[[links]]", f'node = "{child.name}"', f'role = "{child.role.value}"']
     lines += ['host = "127.0.0.1"', f"port = {child.port}"]
+    lines += _zone(deployment, child)
     return lines + ([f"serves = {serves}".replace("'", '"')] if serves else [])
+
+
+def _ways(deployment: Deployment, center: Node) -> list[str]:
+    """The plants behind a center, those behind its sub-centers with these before their names."""
+    below = [node for node in deployment.nodes.values() if node.superior == center.name]
+    return [node.name for node in below if not node.is_server] + [
+        f"{node.name}/{way}" for node in below if node.is_server for way in _ways(deployment, node)
+    ]
+
+
+def _zone(deployment: Deployment, node: Node) -> list[str]:
+    """Below the first center each further one has a zone of its own; the others have that of their role."""
+    superior = deployment.nodes.get(node.superior or "")
+    depth = 0
+    while node.role is Role.CENTER and superior and superior.role is Role.CENTER:
+        depth += 1
+        superior = deployment.nodes.get(superior.superior or "")
+    return [f"zone = {ZONE[Role.CENTER] - depth}"] if depth else []
 
 
 def _make_people(deployment: Deployment, authority: pki.Authority, now: datetime) -> None:

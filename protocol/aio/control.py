@@ -37,6 +37,12 @@ class CommandFailed(DispatchError):
         return self.message
 
 
+def check_path(path: Path) -> None:
+    """Raises ConfigurationRefused when no socket can have this path: an address of it is short."""
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ConfigurationRefused("control", f"path is over {_LONGEST_PATH} bytes", "Choose a shorter one")
+
+
 class ControlServer:
     """Serves commands by name. `on_answer(ok)` is told of each command, and whether it was carried out."""
 
@@ -54,10 +60,7 @@ class ControlServer:
 
     async def start(self) -> None:
         """Listen. Raises ConfigurationRefused when the socket cannot be made or is in use."""
-        if len(os.fsencode(self._path)) > _LONGEST_PATH:
-            raise ConfigurationRefused(
-                "control", f"path is over {_LONGEST_PATH} bytes", "Choose a shorter one"
-            )
+        check_path(self._path)
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _make_room(self._path)
@@ -77,7 +80,8 @@ class ControlServer:
             while line := await reader.readline():
                 reply = await self._answer(line)
                 self._on_answer(bool(reply["ok"]))
-                writer.write(json.dumps(reply, ensure_ascii=False).encode() + b"\n")
+                text = json.dumps(reply, ensure_ascii=False)  # half a surrogate pair may come back escaped
+                writer.write(text.encode("utf-8", "backslashreplace") + b"\n")
                 await writer.drain()
         except (OSError, ValueError):
             pass  # the caller went away, or sent a line over the limit

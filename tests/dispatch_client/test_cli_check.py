@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -103,3 +103,52 @@ def test_a_certificate_that_is_over_is_refused(tmp_path: Path) -> None:
     told = run(app, "check-config", write_config(tmp_path))
     assert told.exit_code == 1
     assert "not valid at this time" in told.err
+
+
+@pytest.mark.parametrize("days", [1, 30])
+def test_a_revocation_list_that_is_overdue_is_told_and_refuses_nothing(tmp_path: Path, days: int) -> None:
+    authority = write_keys(tmp_path, Role.DESK, "desk-1")
+    made = pki.revocation_list(authority, [], datetime.now(UTC) - timedelta(days=2), days)
+    (tmp_path / "revoked.crl").write_bytes(pki.certificate_pem(made))
+    config = write_config(tmp_path)
+    config.write_text(config.read_text().replace("[keys]", '[keys]\nrevocations = "revoked.crl"'))
+    told = run(app, "check-config", config)
+    assert told.exit_code == 0
+    assert ("is overdue: carry a new one here" in told.out) == (days == 1)
+
+
+def refused_with(folder: Path, old: str, new: str) -> str:
+    """What stands on standard error when one place of a good configuration is changed."""
+    write_keys(folder, Role.DESK, "desk-1")
+    config = write_config(folder)
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+    told = run(app, "check-config", config)
+    assert told.exit_code == 1
+    return told.err
+
+
+def test_a_node_that_would_be_its_own_superior_is_refused(tmp_path: Path) -> None:
+    err = refused_with(tmp_path, 'superior = "hq"', 'superior = "desk-1"')
+    assert "listen.superior: it is this node itself. Name the server that dials it" in err
+
+
+def test_a_control_socket_with_too_long_a_path_is_refused(tmp_path: Path) -> None:
+    assert "control: path is over 100 bytes" in refused_with(tmp_path, "run/control", f"run/{'x' * 100}")
+
+
+def test_a_control_socket_that_is_the_journal_is_refused(tmp_path: Path) -> None:
+    err = refused_with(tmp_path, "run/control", "journal.db")
+    assert "journal: it is the file of 'control' too" in err
+
+
+def test_a_journal_under_a_file_is_refused(tmp_path: Path) -> None:
+    err = refused_with(tmp_path, "journal.db", "node.crt/journal.db")
+    assert f"journal: {tmp_path / 'node.crt'} is no folder" in err
+
+
+def test_a_control_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o755)
+    err = refused_with(tmp_path, "port = 0", "port = 1")
+    assert f"chmod 700 {tmp_path / 'run'}" in err

@@ -10,10 +10,10 @@ from typing_extensions import override
 from dispatch_server.awareness.guard import GuardSettings
 from dispatch_server.awareness.store import TelemetryStore
 from dispatch_server.config import LinkSettings
-from dispatch_server.links.dial import Dial
+from dispatch_server.links.channel import Channel
+from dispatch_server.links.link import Dial
 from dispatch_server.orders.checks import Rules
 from dispatch_server.server import Ports, Server
-from protocol.aio.ports import Stream
 from protocol.keys import Role, SigningKey
 from protocol.lifecycle import Input, State
 from protocol.limits import Timers
@@ -97,7 +97,7 @@ class House:
         self.server = self._serve()
 
     def _dial(self, link: LinkSettings) -> Dial:
-        async def dial() -> Stream:
+        async def dial() -> Channel:
             self.dials.append(link.node)
             raise ConnectionRefusedError("nobody is there")
 

@@ -96,6 +96,70 @@ def test_a_file_that_is_not_toml_is_one_line(tmp_path: Path) -> None:
     assert "is not TOML" in told.err
 
 
+# Places
+
+
+def test_it_says_into_which_zones_it_may_open_connections(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    assert "it is in zone 9 and opens connections into lower zones only" in facts_of(tmp_path)
+
+
+def test_a_control_socket_with_too_long_a_path_is_refused(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    name = "x" * (101 - len(os.fsencode(tmp_path / "run")) - 1)
+    told = run(app, "check-config", write_config(tmp_path, HQ, "run/control", f"run/{name}"))
+    assert told.exit_code == 1
+    assert "config.toml: control: path is over 100 bytes. Choose a shorter one" in told.err
+    told = run(app, "check-config", write_config(tmp_path, HQ, "run/control", f"run/{name[1:]}"))
+    assert told.exit_code == 0
+
+
+def test_a_control_socket_in_a_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    (tmp_path / "run").mkdir(mode=0o750)
+    told = run(app, "check-config", write_config(tmp_path))
+    assert told.exit_code == 1
+    assert (
+        f"control: others may enter its folder {tmp_path / 'run'}. chmod 700 {tmp_path / 'run'}" in told.err
+    )
+    (tmp_path / "run").chmod(0o700)
+    assert run(app, "check-config", write_config(tmp_path)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "setting", "other"),
+    [
+        ('"identity.db"', '"journal.db"', "identity.store", "journal"),
+        ('"journal.db"', '"run/../run/control"', "journal", "control"),
+        ("[identity]", '[telemetry]\nstore = "journal.db"\n[identity]', "telemetry.store", "journal"),
+        ('"identity.key"', '"node.key"', "identity.key", "keys.key"),
+    ],
+)
+def test_one_file_for_two_things_is_refused(
+    tmp_path: Path, old: str, new: str, setting: str, other: str
+) -> None:
+    prepare(tmp_path)
+    told = run(app, "check-config", write_config(tmp_path, HQ, old, new))
+    assert told.exit_code == 1
+    assert f"{setting}: it is the file of '{other}' too. Give each its own file" in told.err
+
+
+def test_a_journal_that_cannot_be_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(tmp_path)
+    (tmp_path / "is-a-folder").mkdir()
+    for name, reason in (
+        ("node.crt/journal.db", f"{tmp_path / 'node.crt'} is no folder"),
+        ("is-a-folder", f"{tmp_path / 'is-a-folder'} is a folder"),
+    ):
+        told = run(app, "check-config", write_config(tmp_path, HQ, "journal.db", name))
+        assert told.exit_code == 1
+        assert f"config.toml: journal: {reason}. Name a file in a folder of this account" in told.err
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    told = run(app, "check-config", write_config(tmp_path))
+    assert told.exit_code == 1
+    assert f"journal: {tmp_path} cannot be written by this account" in told.err
+
+
 # Awareness
 
 
@@ -177,10 +241,10 @@ def test_a_store_that_is_there_is_looked_into(tmp_path: Path) -> None:
 
 def test_a_store_that_is_another_program_s_file_is_refused(tmp_path: Path) -> None:
     prepare(tmp_path)
-    with sqlite3.connect(tmp_path / "journal.db") as other:
+    with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE precious (x)")
     other.close()
-    err = refused(tmp_path, '[telemetry]\nstore = "journal.db"\n')
+    err = refused(tmp_path, '[telemetry]\nstore = "other.db"\n')
     assert "it is another program's file. Name a file of its own" in err
 
 
@@ -195,11 +259,12 @@ def test_a_store_that_this_account_may_not_write_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exists: bool
 ) -> None:
     prepare(tmp_path)
+    (tmp_path / "curves").mkdir()
     if exists:
-        TelemetryStore(tmp_path / "telemetry.db").close()
-    closed = tmp_path / "telemetry.db" if exists else tmp_path
+        TelemetryStore(tmp_path / "curves" / "telemetry.db").close()
+    closed = tmp_path / "curves" / "telemetry.db" if exists else tmp_path / "curves"
     monkeypatch.setattr("os.access", lambda path, mode: path != closed)
-    assert f"{closed} cannot be written" in refused(tmp_path, '[telemetry]\nstore = "telemetry.db"\n')
+    assert f"{closed} cannot be written" in refused(tmp_path, '[telemetry]\nstore = "curves/telemetry.db"\n')
 
 
 def test_experts_that_can_be_read_are_counted(tmp_path: Path) -> None:

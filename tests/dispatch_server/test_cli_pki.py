@@ -186,3 +186,46 @@ def test_the_list_is_a_table_for_people(folder: Path, tmp_path: Path) -> None:
 def test_the_passphrase_is_never_shown(folder: Path, tmp_path: Path) -> None:
     told = pki(folder, "node", "--role", "plant", "--name", "plant-a", "--out", tmp_path / "out")
     assert PASSPHRASE not in told.out + told.err
+
+
+def number(folder: Path) -> int:
+    made = x509.load_pem_x509_crl((folder / "revocations.crl").read_bytes())
+    return made.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+
+
+def test_each_revocation_list_has_a_higher_number_also_within_one_second(
+    folder: Path, tmp_path: Path
+) -> None:
+    numbers, stores = [number(folder)], [trust(folder)]
+    for name in ("plant-a", "plant-b"):
+        pki(folder, "node", "--role", "plant", "--name", name, "--out", tmp_path / name)
+        told = pki(folder, "revoke", "--name", name)
+        assert "takes it within seconds" in told.out
+        numbers.append(number(folder))
+        stores.append(trust(folder))
+    assert numbers == sorted(set(numbers))
+    stores[0].renew(stores[2].anchors)
+    with pytest.raises(KeyRefused, match="is older than the one in force"):
+        stores[0].renew(stores[1].anchors)
+
+
+def test_a_list_is_made_anew_with_the_same_content_before_it_runs_out(folder: Path, tmp_path: Path) -> None:
+    pki(folder, "node", "--role", "plant", "--name", "plant-a", "--out", tmp_path / "out")
+    pki(folder, "revoke", "--name", "plant-a")
+    before, index = trust(folder), (folder / "index.jsonl").read_bytes()
+    assert pki(folder, "refresh", typed="wrong\n").exit_code == 1
+    assert number(folder) == before.revocations[0].number
+    assert pki(folder, "refresh").exit_code == 0
+    (old,), (new,) = before.revocations, trust(folder).revocations
+    assert old.is_older_than(new)
+    assert new.revoked.keys() == old.revoked.keys()
+    assert (folder / "index.jsonl").read_bytes() == index
+
+
+def test_a_list_that_is_lost_or_damaged_is_followed_by_a_newer_one(folder: Path) -> None:
+    before = trust(folder)
+    for content in (b"garbage", None):
+        path = folder / "revocations.crl"
+        path.unlink() if content is None else path.write_bytes(content)
+        assert pki(folder, "refresh").exit_code == 0
+        before.renew(trust(folder).anchors)

@@ -13,11 +13,11 @@ from dispatch_server.awareness.watch import Now
 from dispatch_server.cli import alarms, risk, status
 from dispatch_server.commands import Commands
 from dispatch_server.config import LinkSettings
-from dispatch_server.links.dial import Dial
+from dispatch_server.links.channel import Channel
+from dispatch_server.links.link import Dial
 from dispatch_server.orders.checks import Rules
 from dispatch_server.server import Ports, Server
 from protocol.aio.control import CommandFailed
-from protocol.aio.ports import Stream
 from protocol.keys import Role
 from protocol.limits import Timers
 from protocol.messages import Sample
@@ -45,7 +45,7 @@ class Nobody(PeopleStandIn):
 
 
 def no_dial(link: LinkSettings) -> Dial:
-    async def dial() -> Stream:
+    async def dial() -> Channel:
         raise ConnectionRefusedError(link.node)
 
     return dial
@@ -215,3 +215,20 @@ async def test_the_board_of_risks_fills_with_its_sources(
     assert "reconnects 3, polls 720, in 60 min" in out
     assert "Made-up example" in out
     assert guard.alarms.view()["alarms"] == []  # a report, never an alarm
+
+
+async def test_rows_of_links_and_nodes_are_given_in_pages(told: Told) -> None:
+    await told.storm(0, 3)
+    (link,) = await told.ask("rows", of="links")
+    assert link == (await told.ask("status"))["links"][0]
+    assert await told.ask("rows", of="links", first=1) == []
+    (node,) = await told.ask("rows", of="nodes", first=0, limit=1)
+    assert node == {"node": "plant-1"} | (await told.ask("status"))["nodes"]["plant-1"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"of": "keys"}, {"of": "links", "limit": 501}, {"of": "links", "first": -1}, {}]
+)
+async def test_rows_are_of_links_or_nodes_and_few_at_once(told: Told, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        await told.ask("rows", **wrong)

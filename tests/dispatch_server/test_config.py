@@ -13,6 +13,7 @@ from dispatch_server.config import (
     playbook_of,
     refusals,
     routes_of,
+    ways_of,
 )
 from protocol.errors import ConfigurationRefused
 from protocol.keys import NODE_ROLES, Role
@@ -47,6 +48,7 @@ def test_headquarters_and_center_load_with_their_defaults(tmp_path: Path) -> Non
         (HQ, "other-hq", "hq"),
         (CENTER, "main", "hq"),
         (CENTER, "north", "center"),
+        (CENTER.replace('node = "south"', 'node = "south"\nzone = 4'), "north", "center"),
     ],
 )
 def test_an_upward_or_level_link_is_refused(tmp_path: Path, text: str, node: str, role: str) -> None:
@@ -171,7 +173,7 @@ def test_every_refusal_is_found_not_only_the_first(tmp_path: Path) -> None:
     text = HQ + link("up", "hq") + link("plant-a", "plant", "plant-c") + '[listen]\nsuperior = "plant-a"\n'
     settings = ServerSettings.model_validate(_tables(tmp_path, text))
     reasons = [refusal.reason for refusal in refusals(settings, "here")]
-    assert len(reasons) == 5
+    assert len(reasons) == 6
     with pytest.raises(ConfigurationRefused) as caught:
         check_directions(settings, "here")
     assert caught.value.reason == reasons[0]
@@ -190,22 +192,163 @@ def test_a_center_leads_to_its_plants_and_a_desk_to_none() -> None:
     assert routes_of(links) == {"plant-a": "plant-a", "plant-b": "south", "plant-c": "south"}
 
 
-@given(st.sampled_from(sorted(NODE_ROLES)), st.sampled_from(["hq", "center"]))
-def test_what_loads_never_leads_up_or_level(below: Role, own: str) -> None:
+ZONES = st.none() | st.integers(1, 9)
+
+
+@given(st.sampled_from(sorted(NODE_ROLES)), st.sampled_from(["hq", "center"]), ZONES, ZONES)
+def test_what_loads_never_leads_up_or_level(
+    below: Role, own: str, zone: int | None, link_zone: int | None
+) -> None:
     settings = ServerSettings.model_validate(
         {
             "role": own,
             "node": "here",
+            "zone": zone,
             "deployment": "d",
             "journal": "j",
             "control": "c",
             "keys": {"authority": "a", "certificate": "c", "key": "k"},
             "identity": {"store": "s", "key": "k"},
-            "links": [{"node": "there", "role": below, "host": "h"}],
+            "links": [{"node": "there", "role": below, "host": "h", "zone": link_zone}],
             "listen": {"superior": "above"} if own == "center" else None,
         }
     )
-    assert (not list(refusals(settings, "here"))) == (ZONE[below] < ZONE[Role(own)])
+    falls = (link_zone or ZONE[below]) < (zone or ZONE[Role(own)])
+    is_possible = below is not Role.HQ and (own, below) != ("center", Role.DESK)
+    has_superior = own == "hq" or zone != 9
+    assert (not list(refusals(settings, "here"))) == (falls and is_possible and has_superior)
+
+
+# Zones and centers below centers
+
+
+WEST = link("west", "center", "plant-c").replace("serves", "zone = 4\nserves")
+
+
+def test_a_center_may_dial_a_center_of_a_lower_zone(tmp_path: Path) -> None:
+    settings = load_server_settings(write_config(tmp_path, CENTER + WEST))
+    assert (settings.in_zone, settings.links[1].in_zone) == (5, 4)
+    assert routes_of(settings.links) == {"plant-b": "plant-b", "plant-c": "west"}
+    assert ways_of(settings.links) == {"plant-b": (), "west": (), "plant-c": ("west",)}
+
+
+def test_headquarters_knows_the_centers_on_the_way_to_each_plant(tmp_path: Path) -> None:
+    deep = HQ.replace('["plant-b"]', '["plant-b", "west/plant-c", "west/far/plant-d"]')
+    settings = load_server_settings(write_config(tmp_path, deep + "[orders]\nlost_after_s = 25\n"))
+    assert routes_of(settings.links) == {
+        "plant-a": "plant-a",
+        "plant-b": "south",
+        "plant-c": "south",
+        "plant-d": "south",
+    }
+    assert ways_of(settings.links) == {
+        "desk-1": (),
+        "plant-a": (),
+        "south": (),
+        "plant-b": ("south",),
+        "west": ("south",),
+        "plant-c": ("south", "west"),
+        "far": ("south", "west"),
+        "plant-d": ("south", "west", "far"),
+    }
+
+
+def test_the_remedy_for_a_center_in_the_same_zone_is_a_lower_zone(tmp_path: Path) -> None:
+    error = refused(write_config(tmp_path, CENTER + link("west", "center", "plant-c")))
+    assert "a center in zone 5 may not dial a center in zone 5" in error.reason
+    assert "give it a zone below 5, here and in its own file" in error.remedy
+
+
+@pytest.mark.parametrize("zone", [1, 4, 5])
+def test_a_superior_of_no_higher_zone_is_refused(tmp_path: Path, zone: int) -> None:
+    text = CENTER.replace('superior = "hq"', f'superior = "hq"\nzone = {zone}')
+    error = refused(write_config(tmp_path, text))
+    assert error.where.endswith(": listen.zone")
+    assert error.reason == f"zone {zone} is not higher than zone 5, where this center is"
+    load_server_settings(write_config(tmp_path, text.replace(f"zone = {zone}", "zone = 6")))
+
+
+def test_a_center_in_the_highest_zone_is_refused(tmp_path: Path) -> None:
+    error = refused(write_config(tmp_path, CENTER, 'node = "south"', 'node = "south"\nzone = 9'))
+    assert "can have no superior" in error.reason
+    assert error.where.endswith(": zone")
+
+
+def test_headquarters_is_dialled_by_nobody_whatever_its_zone(tmp_path: Path) -> None:
+    error = refused(write_config(tmp_path, HQ + link("low", "hq").replace("serves", "zone = 1\nserves")))
+    assert "only a superior opens connections" in error.reason
+
+
+def test_a_desk_below_a_center_is_refused(tmp_path: Path) -> None:
+    error = refused(write_config(tmp_path, CENTER + link("desk-2", "desk")))
+    assert "a center decides nothing about orders" in error.reason
+    assert error.remedy == "Let headquarters dial the desk"
+
+
+def test_more_centers_than_there_are_zones_are_refused(tmp_path: Path) -> None:
+    deep = link("west", "center", "a/b/plant-c").replace("serves", "zone = 3\nserves")
+    error = refused(write_config(tmp_path, CENTER + deep + "[orders]\nlost_after_s = 25\n"))
+    assert "no room for 2 more centers and a plant" in error.reason
+    higher = deep.replace("zone = 3", "zone = 4")
+    load_server_settings(write_config(tmp_path, CENTER + higher + "[orders]\nlost_after_s = 25\n"))
+
+
+def test_two_nodes_at_one_address_are_refused(tmp_path: Path) -> None:
+    error = refused(write_config(tmp_path, HQ + link("plant-x", "plant") + link("plant-y", "plant")))
+    assert error.where.endswith(": links: plant-y")
+    assert error.reason == "192.0.2.99:20880 is the address of 'plant-x'"
+    apart = link("plant-x", "plant") + link("plant-y", "plant").replace("serves", "port = 20881\nserves")
+    load_server_settings(write_config(tmp_path, HQ + apart))
+
+
+def test_a_center_that_would_dial_itself_is_refused(tmp_path: Path) -> None:
+    own = CENTER.replace('superior = "hq"', 'superior = "hq"\nhost = "192.0.2.41"')
+    error = refused(write_config(tmp_path, own))
+    assert error.reason == "192.0.2.41:20880 is the address of this server itself"
+
+
+def test_a_link_to_port_0_is_refused(tmp_path: Path) -> None:
+    error = refused(write_config(tmp_path, HQ + link("x", "plant").replace("serves", "port = 0\nserves")))
+    assert error.reason == "nobody listens at port 0"
+
+
+@pytest.mark.parametrize(("way", "polls"), [("plant-b", 3), ("west/plant-b", 4), ("west/far/plant-b", 5)])
+def test_the_deeper_a_plant_lies_the_longer_its_signs_of_life_may_take(
+    tmp_path: Path, way: str, polls: int
+) -> None:
+    deep = HQ.replace('"plant-b"', f'"{way}"')
+    error = refused(write_config(tmp_path, f"{deep}[orders]\nlost_after_s = {5 * polls - 1}\n"))
+    assert error.reason.startswith(f"it is shorter than {polls} poll intervals")
+    assert f"at least {5 * polls} (s)" in error.remedy
+    load_server_settings(write_config(tmp_path, f"{deep}[orders]\nlost_after_s = {5 * polls}\n"))
+
+
+@pytest.mark.parametrize(
+    "serves",
+    [
+        '["west/plant-a"]',
+        '["west/plant-b", "plant-b"]',
+        '["west/plant-b", "north/west/plant-c"]',
+        '["west/plant-b", "west"]',
+        '["desk-1/plant-b"]',
+        '["south/plant-b"]',
+    ],
+)
+def test_a_name_on_two_ways_is_refused(tmp_path: Path, serves: str) -> None:
+    text = HQ.replace('["plant-b"]', serves) + "[orders]\nlost_after_s = 25\n"
+    assert "named 2 times" in refused(write_config(tmp_path, text)).reason
+
+
+@pytest.mark.parametrize("way", ["/plant-b", "west/", "west//plant-b", "West/plant-b", "", "../plant-b"])
+def test_a_way_that_is_none_is_refused_by_its_place(tmp_path: Path, way: str) -> None:
+    assert refused(write_config(tmp_path, HQ, '"plant-b"', f'"{way}"')).where.endswith("links.2.serves.0")
+
+
+@pytest.mark.parametrize(
+    ("zone", "place"), [("zone = 0", "zone"), ("zone = 10", "zone"), ('zone = "low"', "zone")]
+)
+def test_a_zone_that_there_is_not_is_refused(tmp_path: Path, zone: str, place: str) -> None:
+    assert refused(write_config(tmp_path, HQ, 'node = "hq"', f'node = "hq"\n{zone}')).where.endswith(place)
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -261,3 +404,25 @@ def test_without_a_word_nothing_is_kept_and_no_risk_is_ranked(tmp_path: Path) ->
     settings = load_server_settings(write_config(tmp_path))
     assert settings.telemetry.store is None
     assert settings.risk.experts is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1"])
+def test_metrics_may_be_served_on_loopback(tmp_path: Path, host: str) -> None:
+    text = f'{HQ}\n[metrics]\nport = 9464\nhost = "{host}"\n'
+    assert load_server_settings(write_config(tmp_path, text)).metrics.port == 9464
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "::", "192.0.2.1", "localhost", "metrics.example", ""])
+def test_metrics_are_not_served_to_other_machines_by_accident(tmp_path: Path, host: str) -> None:
+    text = f'{HQ}\n[metrics]\nport = 9464\nhost = "{host}"\n'
+    with pytest.raises(ConfigurationRefused, match=r"metrics\.host"):
+        load_server_settings(write_config(tmp_path, text))
+
+
+def test_metrics_are_served_to_other_machines_when_that_is_said(tmp_path: Path) -> None:
+    text = f'{HQ}\n[metrics]\nport = 9464\nhost = "192.0.2.1"\nbeyond_loopback = true\n'
+    assert load_server_settings(write_config(tmp_path, text)).metrics.host == "192.0.2.1"
+
+
+def test_metrics_are_served_nowhere_unless_a_port_is_named(tmp_path: Path) -> None:
+    assert load_server_settings(write_config(tmp_path, HQ)).metrics.port is None

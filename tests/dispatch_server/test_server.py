@@ -11,13 +11,14 @@ from structlog.testing import capture_logs
 
 from dispatch_server.awareness.store import TelemetryStore
 from dispatch_server.awareness.watch import Now
-from dispatch_server.links.dial import LinkState
+from dispatch_server.links.ports import LinkState
 from protocol.errors import PeerFault, WireCode
 from protocol.items import AskItem
 from protocol.journal.file import JournalError
 from protocol.lifecycle import Input, State
+from protocol.limits import MAX_REQUESTS_IN_ALL
 from protocol.messages import Sample
-from protocol.requests import DoneReply, LogoutRequest
+from protocol.requests import DoneReply, LogoutRequest, RefusedReply
 from situational import Level, Posture, decide
 from tests.dispatch_server.awareness.support import at, hazard, kept
 from tests.dispatch_server.house import METRICS, House, LoopClock, center, headquarters, running, sample
@@ -404,7 +405,7 @@ async def test_while_it_runs_time_is_counted_four_times_a_second() -> None:
 @virtually
 async def test_commits_are_counted_and_slow_ones_apart() -> None:
     with closing(headquarters()) as house:
-        await house.node.station.settled()
+        await house.node.station.commit(house.node.station.work())
         house.server._on_committed(0.1)
         house.server._on_committed(0.11)
         assert (house.counted("journal_commits"), house.counted("journal_latency_high")) == (3, 1)
@@ -531,3 +532,20 @@ async def test_a_posture_that_this_program_does_not_know_is_held_until_a_person_
         await house.node.station.commit(work)
         house.restart()
         assert house.server.awareness.posture_of(["plant-1"]) is Posture.HELD
+
+
+# --- questions about people ---
+
+
+async def test_more_questions_at_once_than_a_server_answers_are_refused_by_name_and_counted() -> None:
+    with closing(headquarters()) as house:
+        house.server.open_requests = MAX_REQUESTS_IN_ALL
+        question = LogoutRequest(person="li", session=bytes(16))
+        reply = await house.server.answer("desk-1", question)
+        assert isinstance(reply, RefusedReply)
+        assert (reply.code, reply.retry_after_s) == ("limit", 5)
+        assert house.counted("requests_refused") == 1
+        assert house.people.asked == []
+        house.server.open_requests -= 1
+        assert await house.server.answer("desk-1", question) == DoneReply()
+        assert house.server.open_requests == MAX_REQUESTS_IN_ALL - 1

@@ -53,7 +53,7 @@ class Terminal(io.StringIO):
 class FakeProgram:
     """Serves a control socket in a thread: gives the answers that it was told to, and keeps what was asked.
 
-    An answer that is an exception is raised.
+    An answer that is an exception is raised; one that is a function is given the arguments.
     """
 
     def __init__(self, path: Path, **answers: Any) -> None:
@@ -69,6 +69,8 @@ class FakeProgram:
         async def handle(arguments: Mapping[str, Any]) -> Any:
             self.asked.append((name, dict(arguments)))
             answer = self._answers[name]
+            if callable(answer):
+                answer = answer(dict(arguments))
             if isinstance(answer, Exception):
                 raise answer
             return answer

@@ -69,7 +69,7 @@ class Issuer:
         )
 
     def revoke(self, *certificates: Path) -> None:
-        """Publish a list of these; programs read it when they start."""
+        """Publish a list of these alone; programs that run take it within seconds."""
         now = datetime.now(UTC)
         serials = [x509.load_pem_x509_certificate(path.read_bytes()).serial_number for path in certificates]
         rows = [pki.Revocation(serial, now) for serial in serials]

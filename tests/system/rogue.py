@@ -16,8 +16,9 @@ from dispatch_client.config import ClientSettings
 from dispatch_client.desk import Desk
 from dispatch_client.keyfile import unlock_key
 from dispatch_client.plant import Plant
+from protocol.aio.keyring import Keyring
 from protocol.aio.listener import Listener
-from protocol.aio.node import load_keys, open_door, open_station
+from protocol.aio.node import open_door, open_station, wall_ms
 from protocol.compose import draft, follow
 from protocol.items import HEADQUARTERS, event_item
 from protocol.keys import Role, SigningKey
@@ -68,13 +69,15 @@ class Rogue:
 
     async def _open(self) -> None:
         settings, base = self._settings, self.grid.nodes[self.name].folder
-        key, trust = load_keys(settings.keys, base, self.name, Role(settings.role))
-        station = open_station(base / settings.journal, key, trust, settings.deployment, KeystreamCache)
+        ring = Keyring(settings.keys, base, self.name, Role(settings.role), wall_ms)
+        station = open_station(
+            base / settings.journal, ring.key, ring.trust, settings.deployment, KeystreamCache
+        )
         self._stack.push_async_callback(station.close)
         kind = Desk if settings.role == "desk" else Plant
         self.client = kind(station, settings.listen.superior)
         self.listener = Listener(station, settings.listen.superior, self.client, os.urandom)
-        await open_door(self._stack, settings.keys, base, settings.listen, self.listener)
+        await open_door(self._stack, ring, settings.listen, self.listener)
 
     def wait_connected(self) -> None:
         """Until the superior is there."""

@@ -176,7 +176,7 @@ CASES: Mapping[str, tuple[Callable[[Scene], Credentials], Callable[[Scene], Beha
     "of-a-desk": (of_a_desk, silent, "identity: the certificate names desk 'i-of-a-desk', configured is"),
     "of-the-superior": (of_the_superior, silent, "identity: TLS: unsuitable certificate purpose"),
     "of-a-person": (of_a_person, silent, "identity: TLS: unsuitable certificate purpose"),
-    "expired": (expired, silent, "identity: TLS: certificate has expired"),
+    "expired": (expired, silent, "identity: i-expired: the certificate is not valid at this time, "),
     "revoked": (revoked, silent, "identity: i-revoked: the certificate is revoked"),
     "version-9": (own, welcomes(version=9), "version: 'i-version-9' speaks version 9"),
     "another-name": (own, welcomes(node="plant-a"), "identity: 'i-another-name' calls itself 'plant-a'"),

@@ -86,7 +86,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         ("foreign", "certificate verify failed: unable to get local issuer certificate"),
         ("plant", "certificate verify failed: unsuitable certificate purpose"),
         ("person", "certificate verify failed: unsuitable certificate purpose"),
-        ("expired", "certificate verify failed: certificate has expired"),
+        ("expired", "hq: the certificate is not valid at this time, "),
         ("revoked", "hq: the certificate is revoked"),
         ("center", "'hq-2' is not the superior of this node"),
         ("other-hq", "'hq-2' is not the superior of this node"),

@@ -87,7 +87,7 @@ class Grid:
             "hq": self._headquarters,
             "desk-1": lambda node: self._client(Desk(node.station, "hq"), DISPATCHER),
             self.plant_name: lambda node: self._client(Plant(node.station, self._superior), operator),
-            "center-1": lambda node: Relay(node.station, "hq", {self.plant_name}, Willing()),
+            "center-1": lambda node: Relay(node.station, "hq", {self.plant_name: self.plant_name}, Willing()),
         }
         self.places = self.run(self._open(keys, skews))
         self.wires = [("hq", "desk-1"), (self._superior, self.plant_name)]

@@ -140,7 +140,7 @@ class Center:
         self.policy = self._policy()
 
     def _policy(self) -> Relay:
-        return Relay(self.node.station, "hq", {"plant-3", "plant-4"}, self.people)
+        return Relay(self.node.station, "hq", {"plant-3": "plant-3", "plant-4": "plant-4"}, self.people)
 
     def restart(self) -> None:
         """A new process over the same journal."""

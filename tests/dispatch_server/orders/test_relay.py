@@ -260,11 +260,71 @@ async def test_a_child_may_not_send_what_a_superior_sends_nor_to_anybody_else(
 
 
 async def test_an_answer_passes_only_from_the_plant_that_it_names(center: Center) -> None:
+    await at(center, State.CONFIRMED)
     answer = AnswerItem(to="", plant="plant-3", order="o-1", head=bytes(32), state=None)
     assert (await center.say("plant-3", answer)).posts == [("hq", answer)]
     decision = await center.say("plant-4", answer)
     assert decision.posts == []
     assert decision.notes("security")[0]["code"] == "unauthorised"
+
+
+async def test_an_answer_about_an_order_of_another_plant_goes_nowhere(center: Center) -> None:
+    await at(center, State.CONFIRMED)
+    answer = AnswerItem(to="", plant="plant-4", order="o-1", head=bytes(32), state=None)
+    decision = await center.say("plant-4", answer)
+    assert decision.posts == []
+    assert decision.notes("security")[0]["code"] == "unknown-order"
+
+
+async def test_an_answer_about_an_order_unknown_here_passes_only_when_headquarters_asked(
+    center: Center,
+) -> None:
+    """The plant came under this center while the order was open: then only headquarters knows it."""
+    answer = AnswerItem(to="", plant="plant-3", order="o-9", head=bytes(32), state=None)
+    assert (await center.say("plant-3", answer)).posts == []
+    await center.say("hq", AskItem(to="plant-3", order="o-9", head=bytes(32)))
+    assert (await center.say("plant-3", answer)).posts == [("hq", answer)]
+    assert (await center.say("plant-3", answer)).posts == []
+
+
+async def test_a_wish_that_headquarters_would_refuse_is_refused_here(center: Center) -> None:
+    chain = await at(center, State.DELIVERED)
+    earlier = chain.event(Input.READ_BACK, previous=chain.record.events[-2].hash)
+    the_refusal(await center.say("plant-3", up(earlier)), "plant-3", RefusalCode.STALE)
+    too_early = chain.event(Input.BEGIN)
+    the_refusal(await center.say("plant-3", up(too_early)), "plant-3", RefusalCode.ILLEGAL)
+
+
+async def test_of_one_order_one_decision_waits_for_headquarters_at_a_time(center: Center) -> None:
+    """Or a captured plant would fill the center's disk while headquarters is away."""
+    chain = await at(center, State.DELIVERED)
+    first, second = (chain.event(Input.READ_BACK, words=words) for words in ("断开 201", "断开 202"))
+    assert (await center.say("plant-3", up(first))).posts == [("hq", up(first))]
+    the_refusal(await center.say("plant-3", up(second)), "plant-3", RefusalCode.STALE)
+    answer = RefusalItem(to="plant-3", order="o-1", event=first.hash, code=RefusalCode.CLOCK, detail="late")
+    await center.say("hq", answer)
+    assert (await center.say("plant-3", up(second))).posts == [("hq", up(second))]
+
+
+async def test_what_headquarters_can_do_without_is_not_kept_when_too_much_waits(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = await at(center, State.CONFIRMED)
+    begun = chain.add(Input.BEGIN)
+    monkeypatch.setattr("protocol.aio.station.MAX_OUTBOX", 0)
+    fact = await center.say("plant-3", up(begun))
+    assert fact.posts == [("hq", up(begun))]
+    again = await center.say("plant-3", up(begun))
+    assert [(item.to, item.code) for _, item in again.refusals] == [("plant-3", RefusalCode.LIMIT)]
+    answer = AnswerItem(to="", plant="plant-3", order="o-1", head=chain.record.head, state=None)
+    assert (await center.say("plant-3", answer)).posts == []
+
+
+async def test_a_wish_is_refused_when_too_much_waits(center: Center, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = await at(center, State.DELIVERED)
+    monkeypatch.setattr("protocol.aio.station.MAX_OUTBOX", 0)
+    wish = await center.say("plant-3", up(chain.event(Input.READ_BACK)))
+    the_refusal(wish, "plant-3", RefusalCode.LIMIT)
 
 
 async def test_after_a_restart_the_center_goes_on_where_it_was(center: Center) -> None:
