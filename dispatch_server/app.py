@@ -31,6 +31,7 @@ from dispatch_server.identity.totp import TotpFactor
 from dispatch_server.links.channel import Channel
 from dispatch_server.links.diallers import MAX_HANDSHAKES, open_dialler
 from dispatch_server.links.link import Dial
+from dispatch_server.ops.memory import Sessions
 from dispatch_server.ops.operations import Operations
 from dispatch_server.orders.checks import Rules
 from dispatch_server.people import People
@@ -41,6 +42,7 @@ from protocol.aio.host import HostReader
 from protocol.aio.keyring import Keyring
 from protocol.aio.logs import configure_logs
 from protocol.aio.node import (
+    every,
     open_door,
     open_station,
     precise_wall_ms,
@@ -119,7 +121,14 @@ async def _run(settings: ServerSettings, path: Path) -> None:
         await control.start()
         stack.push_async_callback(control.stop)
         _log.info("started", role=settings.role, term=station.granted_term, links=len(server.links))
-        await run_until_stopped(service.keep_fresh(), reloader.run(), *server.parts(), *operations.parts())
+        sessions = Sessions(counters.histogram("handshake"), len(server.links))
+        await run_until_stopped(
+            service.keep_fresh(),
+            reloader.run(),
+            every(1.0, sessions.settle),
+            *server.parts(),
+            *operations.parts(),
+        )
         _log.info("stopping")
 
 

@@ -195,6 +195,8 @@ class TrustStore:
         """The holder of a certificate that counts at wall-clock `at_ms`. Raises KeyRefused."""
         certificate, authority_until_ms = self._checked.get(der) or self._check_issuer(der)
         _check_time(certificate, at_ms)
+        if at_ms > authority_until_ms:  # its authority may have been renewed since that was looked up
+            _, authority_until_ms = self._check_issuer(der)
         if at_ms > authority_until_ms:
             ended = f"its authority's certificate ended at {utc(authority_until_ms)}"
             raise KeyRefused(
@@ -207,22 +209,32 @@ class TrustStore:
     def _check_issuer(self, der: bytes) -> tuple[Certificate, int]:
         certificate = parse_certificate(der)
         parsed = x509.load_der_x509_certificate(der)
-        for authority in self.anchors.authorities:
-            try:
-                parsed.verify_directly_issued_by(authority)
-            except (ValueError, TypeError, InvalidSignature):
-                continue
-            while len(self._checked) >= _CACHE:
-                del self._checked[next(iter(self._checked))]
-            self._checked[der] = certificate, milliseconds(authority.not_valid_after_utc)
-            return self._checked[der]
-        raise KeyRefused(certificate.name, "the certificate is not issued by this deployment's authority")
+        ends = [
+            milliseconds(authority.not_valid_after_utc)
+            for authority in self.anchors.authorities
+            if _is_issued_by(parsed, authority)
+        ]
+        if not ends:
+            raise KeyRefused(certificate.name, "the certificate is not issued by this deployment's authority")
+        while len(self._checked) >= _CACHE:
+            del self._checked[next(iter(self._checked))]
+        # An authority that was renewed with its key stands there twice, and what it issued lives on.
+        self._checked[der] = certificate, max(ends)
+        return self._checked[der]
 
     def verify(self, der: bytes, domain: bytes, data: bytes, signature: bytes, at_ms: int) -> Certificate:
         """The holder who signed `domain ‖ data`. Raises KeyRefused."""
         certificate = self.identify(der, at_ms)
         verify_signature(certificate, domain, data, signature)
         return certificate
+
+
+def _is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _check_time(certificate: Certificate, at_ms: int) -> None:

@@ -54,6 +54,7 @@ class Outbox:
         self._acknowledged = acknowledged
         self._last = acknowledged
         self._items: dict[int, tuple[bytes, Mark]] = {}
+        self.size = 0  # bytes of all items
         for item in pending:
             self.add(item)
         self.durable = self._last.cursor
@@ -82,6 +83,7 @@ class Outbox:
         check_size(item)
         self._last = self._last.then(item)
         self._items[self._last.cursor] = (item, self._last)
+        self.size += len(item)
         self._tally.items += 1
         self._tally.size += len(item)
         return self._last.cursor
@@ -119,6 +121,7 @@ class Outbox:
         before = self._acknowledged
         for done in range(self.acknowledged + 1, cursor + 1):
             item, self._acknowledged = self._items.pop(done)
+            self.size -= len(item)
             self._tally.items -= 1
             self._tally.size -= len(item)
         return self._acknowledged != before

@@ -69,13 +69,16 @@ def differing(before: Settings, after: Settings) -> list[str]:
     return [name for name in type(before).model_fields if getattr(before, name) != getattr(after, name)]
 
 
+_REMEDIES = {"missing": "Add it. ", "extra_forbidden": "Correct its name or remove it. "}
+
+
 def refusals_of(path: Path, error: ValidationError) -> list[ConfigurationRefused]:
     """Each place of a file that is not as it must be."""
     return [
         ConfigurationRefused(
             f"{path}: {'.'.join(str(part) for part in fault['loc']) or 'the file'}",
             fault["msg"],
-            "The README of configs/ lists every setting",
+            _REMEDIES.get(fault["type"], "") + "The README of configs/ lists every setting",
         )
         for fault in error.errors(include_url=False, include_input=False)
     ]

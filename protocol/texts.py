@@ -170,6 +170,10 @@ SENTENCES: Mapping[str, Words] = {
         "{when}：任期 {term} 无效，有效任期为 {granted}",
         "{when}: its term {term} does not count, {granted} does",
     ),
+    "term taken": (
+        "{when}：任期 {term} 已授予另一台服务器",
+        "{when}: its term {term} was granted to another server",
+    ),
     "password": ("口令", "Password"),
     "password again": ("再次输入口令", "Password again"),
     "old password": ("旧口令", "Old password"),

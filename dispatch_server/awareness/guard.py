@@ -24,6 +24,7 @@ from situational.risk import Panel
 
 _FORGED = {WireCode.SEAL: "seal", WireCode.SIGNATURE: "signature", WireCode.IDENTITY: "identity"}
 _FORGED_S = 600.0  # so long after the last one such an alarm stays up
+_REDIAL_S = 0.004  # of the queue in which lost links are dialled again, for each before it
 _RISK_EVERY_S = 60.0
 _HAZARD = "hazard"
 _FENCED = "fenced"
@@ -135,13 +136,19 @@ class Guard:
     def _of_links(
         self, now_s: float, is_up: Callable[[str], bool], links: Iterable[str]
     ) -> dict[AlarmKey, Condition]:
-        conditions = {}
+        """Where thousands are lost at once they come back one after the other: that alone calls nobody."""
+        down = []
         for node in links:
             if is_up(node):
                 self._down_since.pop(node, None)
-            elif now_s - self._down_since.setdefault(node, now_s) >= self._settings.link_down_after_s:
-                conditions[AlarmKey(node, "link")] = Condition(Level.MEDIUM, "link-down")
-        return conditions
+            else:
+                down.append(node)
+        patience = self._settings.link_down_after_s + _REDIAL_S * (len(down) - 1)
+        return {
+            AlarmKey(node, "link"): Condition(Level.MEDIUM, "link-down")
+            for node in down
+            if now_s - self._down_since.setdefault(node, now_s) >= patience
+        }
 
     def _of_orders(self) -> dict[AlarmKey, Condition]:
         lost: dict[str, list[str]] = {}

@@ -5,6 +5,7 @@ It runs in the server's own loop, so all that a caller can cost is bounded: conn
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from typing import Final
 
 import structlog
@@ -20,6 +21,7 @@ _RETRY: Final = 30.0  # s until an address that could not be had is tried again
 _REASONS: Final = {
     200: "OK",
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     431: "Request Header Fields Too Large",
@@ -37,6 +39,7 @@ class Endpoint:
         self.port: int | None = None
         self.failing = ""
         self._address = host, port
+        self._is_loopback = ip_address(host).is_loopback
         self._render = render
         self._counters = counters
         self._talks: set[asyncio.Task[None]] = set()
@@ -92,7 +95,7 @@ class Endpoint:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader) -> tuple[int, bytes]:
-        status = await _asked(reader)
+        status = await _asked(reader, by_name=not self._is_loopback)
         if status != 200:
             self._counters.add("metrics_refused")
             return status, f"{_REASONS[status]}\n".encode()
@@ -104,21 +107,42 @@ class Endpoint:
             return 500, b"see the log\n"
 
 
-async def _asked(reader: asyncio.StreamReader) -> int:
-    """200 for a request of the metrics, else the status that refuses it."""
+async def _asked(reader: asyncio.StreamReader, *, by_name: bool) -> int:
+    """200 for a request of the metrics, else the status that refuses it. `by_name`: any Host will do."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
         return 431
     except asyncio.IncompleteReadError:
         return 400
-    match head.split(b"\r\n", 1)[0].split(b" "):
+    first, *fields = head.split(b"\r\n")
+    match first.split(b" "):
         case [method, target, b"HTTP/1.1" | b"HTTP/1.0"]:
             if method != b"GET":
                 return 405
+            if not by_name and not all(map(_is_ours, fields)):
+                return 403
             return 200 if target.split(b"?", 1)[0] == PATH.encode() else 404
         case _:
             return 400
+
+
+def _is_ours(field: bytes) -> bool:
+    """Whether a header field is no Host that some stranger's name server could have led here.
+
+    A page in a browser of this machine may have a name that resolves to 127.0.0.1 by now (DNS rebinding): it
+    would read what only this machine may.
+    """
+    name, _, value = field.partition(b":")
+    if name.strip().lower() != b"host":
+        return True
+    host = value.strip().decode("latin-1").lower()
+    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
 
 
 def _response(status: int, body: bytes) -> bytes:

@@ -104,7 +104,7 @@ def _behind(operations: Operations, survey: Survey) -> Iterator[dict[str, Any]]:
         for node in sorted(nodes):
             heard = server.awareness.heard_at(node)
             yield {
-                "superior": center,
+                "superior": server.ways[node][-1],
                 "node": node,
                 "reachable": center not in down,
                 "heard_s": None if heard is None else now - heard,

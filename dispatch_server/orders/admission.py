@@ -15,7 +15,7 @@ from protocol.errors import OrderRefused, PeerFault, RefusalCode
 from protocol.items import EventItem, Item
 from protocol.keys import PERSON_ROLES, Role
 from protocol.lifecycle import SECOND_PERSON, TWO_FACTOR, Custody, Input, State
-from protocol.limits import CLOCK_SKEW_MS, MAX_WISH_AGE_MS
+from protocol.limits import CLOCK_SKEW_MS, MAX_RECALLS, MAX_WISH_AGE_MS
 from protocol.models import decode_as
 from protocol.orders import EVENTS, Draft, Issue, SignableEvent, VerifiedEvent, approval_digest
 from protocol.record import OrderRecord
@@ -92,9 +92,13 @@ class Admission:
         self._check_clock(event)
         self._check_person(peer, verified)
         if isinstance(event, Draft):
+            self._check_share(peer)
             self._check_draft(event)
         elif event.input is Input.ISSUE:
+            self._check_share(peer)
             self._station.check_room()
+        elif event.input is Input.RECALL and record:
+            _check_recalls(record)
         elif event.input is Input.CONFIRM and record:
             self._check_objection(work, record)
         if grant and event.input in TWO_FACTOR:
@@ -119,6 +123,13 @@ class Admission:
             _refuse_session(event)
         elif verified.signer.role in PERSON_ROLES and peer in verified.signer.stations:
             self._people.check_session(event.session, event.signer, peer, event.at_ms)
+
+    def _check_share(self, desk: str) -> None:
+        """A desk that reads nothing must not use up the room that all have together."""
+        if self._station.is_crowded(desk):
+            raise OrderRefused(
+                RefusalCode.LIMIT, f"too much waits for '{desk}' already: let it take that in first"
+            )
 
     def _check_draft(self, event: Draft) -> None:
         """A draft that never ends, or drafts without end, would stay with us for ever."""
@@ -204,6 +215,14 @@ def _claims_factors(item: EventItem) -> bool:
         return isinstance(decode_as(EVENTS, item.body), Issue)
     except PeerFault:
         return False
+
+
+def _check_recalls(record: OrderRecord) -> None:
+    """The plant keeps what it was told: asking without end would only fill its way and the order."""
+    if sum(event.event.input is Input.RECALL for event in record.events) >= MAX_RECALLS:
+        raise OrderRefused(
+            RefusalCode.LIMIT, f"it was recalled {MAX_RECALLS} times already: wait for the plant, or call it"
+        )
 
 
 def _refuse_session(event: SignableEvent) -> None:

@@ -132,7 +132,8 @@ class Headquarters:
         record = work.order(order)
         plant = record.content.plant if record else None
         to = plant if plant and self._routes.get(plant) == peer else peer
-        work.post(peer, refusal_item(event, order, to, refusal))
+        if not self._station.is_flooded(peer):
+            work.post(peer, refusal_item(event, order, to, refusal))
 
     # --- put it on the chain, tell who must know, and go on ---
 

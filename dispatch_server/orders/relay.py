@@ -7,7 +7,7 @@ the authority over the people whose plants it dials. What a child sends in vain 
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -27,9 +27,12 @@ from protocol.items import (
 )
 from protocol.keys import Certificate, Role
 from protocol.lifecycle import Custody
+from protocol.limits import MAX_OPEN_ORDERS
 from protocol.orders import VerifiedEvent
 from protocol.record import OrderRecord, apply
 
+K = TypeVar("K")
+V = TypeVar("V")
 _log = structlog.get_logger("orders")
 
 
@@ -58,7 +61,8 @@ class Relay:
         self._sessions = sessions
         self._charges = Charges(routes, now)
         self._wished: dict[str, bytes] = {}  # order -> the head on which its plant wished something last
-        self._asked: set[str] = set()  # orders of which headquarters asked and heard nothing yet
+        self._asked: dict[str, None] = {}  # orders of which headquarters asked and heard nothing yet
+        self._passed: dict[bytes, str] = {}  # events passed up -> the child that sent them
         self._owed: Counter[str] = Counter()  # child -> refusals from above, charged with what it sends next
 
     async def prepare(self, peer: str, item: Item) -> None:
@@ -83,16 +87,22 @@ class Relay:
                 verified = self._station.verify(item.signed)
                 if not self._holds(work, verified):
                     self._record(work, verified)
+                elif self._station.is_flooded(child):
+                    return
             except OrderRefused as refusal:
                 self._object(work, self._superior, refusal)
-                if order := order_of(item):  # headquarters must not believe that it went on
+                # Headquarters must not believe that it went on.
+                if (order := order_of(item)) and not self._station.is_flooded(self._superior):
                     work.post(self._superior, answer_item(item.to, order, work.order(order)))
                 return
+        elif self._station.is_flooded(child):
+            return  # anybody above could fill our disk with what nobody signed
         elif isinstance(item, RefusalItem):
             self._wished.pop(item.order, None)
-            self._owed[child] += child == item.to
+            if self._passed.pop(item.event, None) == item.to:
+                self._owed[item.to] += 1
         elif isinstance(item, AskItem):
-            self._asked.add(item.order)
+            _remember(self._asked, item.order, None)
         work.post(child, item)
 
     def _record(self, work: Work, verified: VerifiedEvent) -> None:
@@ -115,6 +125,8 @@ class Relay:
         except OrderRefused as refusal:
             self._refuse(work, peer, item, refusal)
             return
+        if isinstance(item, EventItem):
+            _remember(self._passed, item.signed.hash, peer)
         work.post(self._superior, item)
 
     def _refuse(self, work: Work, peer: str, item: EventItem | AnswerItem, refusal: OrderRefused) -> None:
@@ -123,7 +135,7 @@ class Relay:
         plant = record.content.plant if record else None
         self._charges.charge(work, peer, item.plant if isinstance(item, AnswerItem) else plant)
         self._object(work, peer, refusal)
-        if isinstance(item, EventItem) and order:
+        if isinstance(item, EventItem) and order and not self._station.is_flooded(peer):
             to = plant if plant and self._routes.get(plant) == peer else peer
             work.post(peer, refusal_item(item.signed.hash, order, to, refusal))
 
@@ -135,7 +147,7 @@ class Relay:
             raise OrderRefused(RefusalCode.UNKNOWN_ORDER, f"'{item.plant}' has no order '{item.order}'")
         self._refuse_when_crowded()
         self._charge_unasked(work, peer, item.plant, item.order)
-        self._asked.discard(item.order)
+        self._asked.pop(item.order, None)
 
     def _admit(self, work: Work, peer: str, verified: VerifiedEvent) -> None:
         signer, event = verified.signer, verified.event
@@ -202,6 +214,14 @@ class Relay:
         _log.warning("not passed on", peer=peer, why=str(refusal))
         kind = "late" if refusal.code is RefusalCode.STALE else "security"
         work.note(kind, peer, what="not passed on", code=refusal.code, why=refusal.detail)
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> None:
+    """Keep the newest; what a peer can make us keep has an end."""
+    known.pop(key, None)
+    known[key] = value
+    if len(known) > MAX_OPEN_ORDERS:
+        del known[next(iter(known))]
 
 
 def _places(signer: Certificate) -> frozenset[str]:

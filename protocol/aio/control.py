@@ -179,7 +179,9 @@ def call(path: Path, command: str, arguments: Mapping[str, Any], *, timeout: flo
                 line = lines.readline()
     except TimeoutError:
         raise CommandFailed(
-            "no-answer", f"no answer within {timeout:g} s: ask for the order's state"
+            "no-answer",
+            f"no answer within {timeout:g} s: the program hangs, is suspended or has too much to do. "
+            "Look at its log; if this was about an order, ask for the order's state",
         ) from None
     except OSError as error:
         if not sent:  # afterwards the command may have been carried out

@@ -63,7 +63,10 @@ class Keyring:
     def context(self, side: ssl._SSLMethod) -> ssl.SSLContext:
         """The TLS context for this side, as new handshakes have to use it now. Raises KeyRefused."""
         if side not in self._contexts:
-            self._contexts[side] = self._make_context(side)
+            made = self._make_context(side)
+            if not self._read().is_same_node(self._files):  # TLS would show another than signs
+                raise KeyRefused(str(self._certificate), "it was being changed: start again")
+            self._contexts[side] = made
         return self._contexts[side]
 
     def prepare(self) -> Prepared:
@@ -140,6 +143,12 @@ def content(path: Path) -> bytes:
 
 def _private(path: Path) -> bytes:
     data = content(path)
-    if path.stat().st_mode & 0o077:
+    try:
+        is_open = path.stat().st_mode & 0o077
+    except OSError as error:  # gone since: somebody renews it now
+        raise ConfigurationRefused(
+            str(path), f"cannot be read ({error.strerror})", "Check the path"
+        ) from None
+    if is_open:
         raise ConfigurationRefused(str(path), "others may read this private key", f"Run: chmod 600 {path}")
     return data

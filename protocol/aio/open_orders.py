@@ -30,11 +30,11 @@ class OpenOrders:
         was_open = record.order in self._of.get(content.plant, ())
         if record.is_open and not was_open:
             self._count += 1
-            for station in (content.plant, content.desk):
+            for station in {content.plant, content.desk}:  # one draft may name a desk as its plant, too
                 self._of.setdefault(station, {})[record.order] = None
         elif was_open and not record.is_open:
             self._count -= 1
-            for station in (content.plant, content.desk):
+            for station in {content.plant, content.desk}:
                 self._leave(station, record.order)
 
     def _leave(self, station: str, order: str) -> None:

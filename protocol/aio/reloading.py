@@ -83,6 +83,8 @@ class Reloader:
         loop.add_signal_handler(signal.SIGHUP, asked.set)
         try:
             async with asyncio.TaskGroup() as group:
+                if self._watch:  # its file may have changed before that: a journal takes time to open
+                    group.create_task(self._take_lists())
                 group.create_task(self._on_signal(asked))
                 group.create_task(every(_LOOK, self.look))
                 group.create_task(every(_RECHECK, self.check_dates))
@@ -131,8 +133,10 @@ class Reloader:
 
     async def look(self) -> None:
         """Take the revocation lists if their file has changed."""
-        if self._watch is None or not await self._aside(self._watch.has_changed):
-            return
+        if self._watch is not None and await self._aside(self._watch.has_changed):
+            await self._take_lists()
+
+    async def _take_lists(self) -> None:
         async with self._one:
             try:
                 anchors = await self._aside(self._keyring.prepare_revocations)

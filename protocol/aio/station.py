@@ -20,13 +20,14 @@ from protocol.journal.file import JournalError, Loaded
 from protocol.journal.verify import EVENT, PEER_CHECKPOINT
 from protocol.journal.writer import Writer
 from protocol.keys import Certificate, TrustStore
-from protocol.limits import MAX_OUTBOX
+from protocol.limits import MAX_OUTBOX, MAX_OUTBOX_BYTES_OF_PEER, MAX_UNREAD
 from protocol.messages import LedgerHead
 from protocol.models import Wire
 from protocol.orders import SignedEvent, VerifiedEvent, verify_event
 from protocol.outbox import Inbox, Mark, Outbox, Tally, check_size, take_next
 from protocol.record import OrderRecord, apply, replay
 
+_VERIFIED_KEPT = 256  # events: those of some reports
 _CLOSED_KEPT = 1_000  # closed orders kept in memory; older ones are read back when asked for
 _PAUSE_PER_READ_BACK = 0.02  # s; ten times what it takes
 
@@ -110,6 +111,8 @@ class Station:
     ) -> None:
         self.local = local
         self.trust = trust
+        self._verified: dict[SignedEvent, VerifiedEvent] = {}
+        self._verified_under = trust.anchors
         self._history = trust.for_history()
         self.wall_ms = wall_ms
         self.orders: dict[str, OrderRecord] = {}
@@ -149,8 +152,17 @@ class Station:
             raise JournalError(f"the journal holds an order that does not verify: {error}") from error
 
     def verify(self, signed: SignedEvent) -> VerifiedEvent:
-        """See verify_event."""
-        return verify_event(signed, self.trust, self.local.deployment)
+        """See verify_event. What was verified a moment ago, under the same trust, is not verified again."""
+        if self._verified_under is not self.trust.anchors:
+            self._verified_under = self.trust.anchors
+            self._verified.clear()
+        verified = self._verified.get(signed)
+        if verified is None:
+            verified = verify_event(signed, self.trust, self.local.deployment)
+            if len(self._verified) >= _VERIFIED_KEPT:
+                del self._verified[next(iter(self._verified))]
+            self._verified[signed] = verified
+        return verified
 
     def check_still_valid(self, signer: Certificate) -> None:
         """A wish also needs a certificate that counts now, whatever time the event itself names.
@@ -169,8 +181,12 @@ class Station:
         return outbox
 
     def is_crowded(self, peer: str) -> bool:
-        """Whether so much waits for a peer that no new order should be taken for it."""
-        return len(self.outbox(peer)) >= MAX_OUTBOX
+        """Whether so much waits for a peer that no new order should be taken for it, or of it."""
+        return len(self.outbox(peer)) >= MAX_OUTBOX or self.outbox(peer).size >= MAX_OUTBOX_BYTES_OF_PEER
+
+    def is_flooded(self, peer: str) -> bool:
+        """Whether it leaves so much unread that it is not even told what was refused, its own doing."""
+        return len(self.outbox(peer)) >= MAX_UNREAD
 
     def check_room(self) -> None:
         """Whether a new order may be begun or issued here. Raises OrderRefused(LIMIT)."""

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import struct
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -115,7 +115,7 @@ class JournalFile:
         self._db = connection
         self._key = key
         self._lock = lock
-        self.free_disk: int | None = None  # bytes that were left beside the journal at the last write
+        self.free_disk: int | None = None  # bytes left beside the journal at the last write, if known
         self.head = self._read_head()
         self._measure_disk()
 
@@ -161,9 +161,11 @@ class JournalFile:
         return head
 
     def _measure_disk(self) -> None:
+        self.free_disk = None
         if self._lock:
-            room = os.fstatvfs(self._lock.fileno())
-            self.free_disk = room.f_bavail * room.f_frsize
+            with suppress(OSError):  # what was written stays written
+                room = os.fstatvfs(self._lock.fileno())
+                self.free_disk = room.f_bavail * room.f_frsize
 
     def _rows(self, batches: Iterable[Batch]) -> tuple[Rows, Head]:
         rows, head = Rows(), self.head

@@ -222,8 +222,11 @@ def compare_ledgers(superior: VerifiedLedger, station: VerifiedLedger) -> int:
     """Check a station's ledger against its superior's; gives the number of orders compared.
 
     Raises LedgerFault when one of them ends before what the other saw of it, when the station holds an order
-    that its superior does not, or when the two hold different events at one place of an order's chain.
+    that its superior does not, or when the two hold different events at one place of an order's chain. Two
+    files of one node must be copies of one ledger, of different age perhaps.
     """
+    if superior.node == station.node:
+        _check_one_history(superior, station)
     _check_seen(superior, station)
     _check_seen(station, superior)
     if strange := station.orders.keys() - superior.orders.keys():
@@ -234,6 +237,13 @@ def compare_ledgers(superior: VerifiedLedger, station: VerifiedLedger) -> int:
         if any(ours != theirs for ours, theirs in pairs):
             raise LedgerFault(station.path, 0, f"order {order} differs from the ledger of '{superior.node}'")
     return len(shared)
+
+
+def _check_one_history(one: VerifiedLedger, other: VerifiedLedger) -> None:
+    shared = one.hashes.keys() & other.hashes.keys()
+    if forked := [entry for entry in shared if one.hashes[entry] != other.hashes[entry]]:
+        reason = f"{one.path}, also of '{one.node}', goes on otherwise: two programs wrote under one name"
+        raise LedgerFault(other.path, min(forked), reason)
 
 
 def has_seen(superior: VerifiedLedger, station: VerifiedLedger) -> bool:

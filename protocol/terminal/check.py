@@ -145,7 +145,9 @@ def _control_refusals(file: Path, path: Path) -> Iterator[ConfigurationRefused]:
     folder = path.parent
     if folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
         reason = f"others may enter its folder {folder}"
-        yield ConfigurationRefused(f"{file}: control", reason, f"chmod 700 {folder}")
+        is_shared = stat.S_IMODE(folder.stat().st_mode) & stat.S_ISVTX  # as /tmp is: it serves everybody
+        own = "Choose a folder of this account alone, mode 700"
+        yield ConfigurationRefused(f"{file}: control", reason, own if is_shared else f"chmod 700 {folder}")
 
 
 def _doubles(file: Path, places: Mapping[str, Path]) -> Iterator[ConfigurationRefused]:

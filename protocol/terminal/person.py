@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+import unicodedata
 import warnings
 
 import typer
@@ -10,6 +11,7 @@ from protocol.terminal.program import Refused
 from protocol.terminal.screen import plain
 
 MIN_PASSWORD = 12  # characters, as the server demands of a new password
+_SHORT_ID = 4  # characters; a shorter id would be found in any password
 _YES = frozenset({"y", "yes", "是", "对", "确认"})
 
 
@@ -44,11 +46,13 @@ def _line(prompt: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")
 
 
-def new_secret(prompt: str, again: str, *, at_least: int = MIN_PASSWORD) -> str:
-    """A secret that is chosen now, asked for twice. Raises Refused."""
+def new_secret(prompt: str, again: str, *, at_least: int = MIN_PASSWORD, person: str = "") -> str:
+    """A secret that is chosen now, asked for twice; without the id of its `person`. Raises Refused."""
     first = secret(prompt)
     if len(first) < at_least:
         raise Refused(f"{prompt}: it needs at least {at_least} characters")
+    if len(person) >= _SHORT_ID and person in unicodedata.normalize("NFKC", first).casefold():
+        raise Refused(f"{prompt}: it must not contain the person's id: the server would refuse it")
     if secret(again) != first:
         raise Refused(f"{prompt}: the two are not the same; nothing was changed")
     return first

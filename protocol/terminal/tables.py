@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +27,16 @@ def table(title: str, heads: Iterable[str]) -> Table:
     for head in heads:
         made.add_column(cell(head), overflow="fold")
     return made
+
+
+class ByWidth:
+    """`wide` where there are `columns` columns and more, else `narrow`."""
+
+    def __init__(self, columns: int, wide: RenderableType, narrow: RenderableType) -> None:
+        self._columns, self._wide, self._narrow = columns, wide, narrow
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._wide if options.max_width >= self._columns else self._narrow
 
 
 def pairs(title: str, rows: Iterable[tuple[str, object]]) -> Table:

@@ -12,6 +12,8 @@ from protocol.terminal.program import ExitCode
 from protocol.terminal.screen import complain, tell, tell_json
 from protocol.texts import OUTCOMES, Language, say
 
+_PATIENCE = {"status": 10.0}  # s; asked where something is wrong, answered from memory
+_LONGEST = 60.0  # s
 _UNKNOWN = "no-answer"  # the command may have been carried out: control.call says so
 
 
@@ -25,7 +27,7 @@ class Talk:
 
     def ask(self, command: str, **arguments: Any) -> Any:
         """The result of a command. Raises CommandFailed."""
-        return call(self.control, command, arguments)
+        return call(self.control, command, arguments, timeout=_PATIENCE.get(command, _LONGEST))
 
     def tell(self, result: Any, render: Callable[[Any], None]) -> None:
         """Print a result: as JSON, or as `render` does."""

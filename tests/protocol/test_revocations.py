@@ -181,6 +181,32 @@ def test_a_certificate_does_not_outlive_its_authority() -> None:
         trust.identify(key.certificate.der, NOW_MS + day_ms + 1)
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_an_authority_issued_lives_on_when_its_certificate_is_renewed_with_its_key(
+    is_first: bool,
+) -> None:
+    holder = TestAuthority()
+    holder.authority = pki.create_authority("test-grid", NOW, days=1)
+    old, at_ms = holder.authority.certificate, NOW_MS + 2 * 24 * 3_600_000
+    key = holder.key(Role.PLANT, "plant-1", days=9)
+    trust = TrustStore([old], [])
+    assert counts(trust, key)
+    both = (renewed(holder.authority), old) if is_first else (old, renewed(holder.authority))
+    trust.renew(Anchors(both))
+    assert counts(trust, key, at_ms)
+    assert not counts(trust, key, NOW_MS + 8 * 24 * 3_600_000)  # not longer than the renewed one either
+
+
+def renewed(authority: pki.Authority) -> x509.Certificate:
+    """The same name and key for a week."""
+    old = authority.certificate
+    builder = x509.CertificateBuilder(old.issuer, old.subject, old.public_key(), serial_number=7)
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=7))
+    return builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
+        authority.key, None
+    )
+
+
 # --- clocks ---
 
 

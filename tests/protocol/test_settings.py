@@ -49,8 +49,23 @@ def refused(folder: Path, text: str | bytes) -> ConfigurationRefused:
 def place(folder: Path, text: str) -> tuple[str, str]:
     """Where a configuration is wrong, and what is wrong there."""
     refusal = refused(folder, text)
-    assert refusal.remedy == "The README of configs/ lists every setting"
+    assert refusal.remedy.endswith("The README of configs/ lists every setting")
     return refusal.where.removeprefix(f"{folder / 'node.toml'}: "), refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("", "Add it. The README of configs/ lists every setting"),
+        ("unknown = 1\n", "Correct its name or remove it. The README of configs/ lists every setting"),
+    ],
+)
+def test_what_is_missing_is_to_be_added_and_what_is_not_known_removed(
+    tmp_path: Path, text: str, remedy: str
+) -> None:
+    assert (
+        refused(tmp_path, text + (GOOD if text else GOOD.replace('node = "plant-1"\n', ""))).remedy == remedy
+    )
 
 
 def test_a_good_file_is_read_with_the_defaults_of_what_it_leaves_out(tmp_path: Path) -> None:

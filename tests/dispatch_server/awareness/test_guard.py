@@ -290,6 +290,18 @@ async def test_a_link_that_stays_down_is_an_alarm_that_ends_with_it() -> None:
 
 
 @virtually
+async def test_where_thousands_are_lost_at_once_each_gets_its_time_in_the_queue() -> None:
+    with house_of(link_down_after_s=15) as house:
+        house.links = [f"plant-{number}" for number in range(5_000)]
+        house.down = set(house.links)
+        await house.run(30)
+        assert house.alarms == {}
+        house.down = {"plant-7"}  # the others are back
+        await house.run(15)
+        assert house.alarms == {"plant-7 link": Level.MEDIUM}
+
+
+@virtually
 async def test_a_link_that_comes_back_in_time_calls_nobody_however_often() -> None:
     with house_of(link_down_after_s=15) as house:
         house.links = ["plant-1"]

@@ -17,9 +17,11 @@ GOOD = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 class Door:
     """A running endpoint and what it counted."""
 
-    def __init__(self, render: Callable[[], Awaitable[bytes]], port: int = 0) -> None:
+    def __init__(
+        self, render: Callable[[], Awaitable[bytes]], port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.counters = Counters()
-        self.endpoint = Endpoint("127.0.0.1", port, render, self.counters)
+        self.endpoint = Endpoint(host, port, render, self.counters)
         self.task = asyncio.get_running_loop().create_task(self.endpoint.serve())
 
     async def port(self) -> int:
@@ -99,6 +101,40 @@ async def test_everything_else_is_refused_and_counted(door: Door, request_: byte
     assert b"dispatch" not in body
     assert door.counted("metrics_refused") == 1
     assert door.counted("metrics_scrapes") == 0
+
+
+@pytest.mark.parametrize(
+    "host", [b"localhost:9100", b"LOCALHOST", b"127.0.0.1:9100", b" 127.0.0.1 ", b"[::1]:9100", b"[::1]"]
+)
+async def test_this_machine_is_asked_by_its_address(door: Door, host: bytes) -> None:
+    status, _ = await door.ask(b"GET /metrics HTTP/1.1\r\nhOST:" + host + b"\r\n\r\n")
+    assert status.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"evil.example",
+        b"evil.example:9100",
+        b"127.0.0.1.evil.example",
+        b"localhost.evil.example",
+        b"",
+        b"\xff",
+    ],
+)
+async def test_a_page_whose_name_was_led_here_reads_nothing(door: Door, host: bytes) -> None:
+    line, body = await door.ask(b"GET /metrics HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+    assert line.startswith(b"HTTP/1.1 403 ")
+    assert b"dispatch" not in body
+
+
+async def test_beyond_loopback_any_name_will_do_for_people_gave_it_one() -> None:
+    door = Door(figures, host="0.0.0.0")  # noqa: S104 - that is what it is about
+    try:
+        status, _ = await door.ask(b"GET /metrics HTTP/1.1\r\nHost: hq.grid.example:9100\r\n\r\n")
+    finally:
+        await door.close()
+    assert status.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_half_a_request_is_refused_when_it_ends(door: Door) -> None:

@@ -179,9 +179,10 @@ async def test_an_order_does_not_lock_itself_out_when_it_is_issued_again(office:
 async def test_a_crowded_way_rejects_what_is_for_it_and_nothing_else(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(station_module, "MAX_OUTBOX", 1)
+    monkeypatch.setattr(station_module, "MAX_OUTBOX", 4)
     work = office.node.station.work()
-    work.post("center-1", AskItem(to="plant-3", order="o-9", head=bytes(32)))
+    for _ in range(4):
+        work.post("center-1", AskItem(to="plant-3", order="o-9", head=bytes(32)))
     await office.node.commit(work)
     await issue(office, FarChain())
     await issue(office, drafted("o-2"))

@@ -140,12 +140,29 @@ async def test_a_center_charges_a_plant_for_what_headquarters_refused_it(center:
     """The plant pays with what it sends next: whoever is silent harms nobody."""
     chain = FarChain.along(*shortest_way(State.CONFIRMED)[1:])
     await center.node.load(chain.record)
-    refusal = RefusalItem(to="plant-3", order="o-1", event=bytes(32), code=RefusalCode.CLOCK, detail="")
-    await center.say("hq", *[refusal] * (MAX_REFUSALS + 1))
+    fact = up(chain.add(Input.BEGIN))
+    assert await refused_by(center, "plant-3", fact) == 0
+    await center.say("hq", refused(fact.signed.hash))
     neighbour = AnswerItem(to="", plant="plant-4", order="o-9", head=bytes(32), state=None)
     assert await refused_by(center, "plant-4", neighbour) == 1  # for its own answer about nothing
-    assert await refused_by(center, "plant-3", up(chain.add(Input.BEGIN))) == MAX_REFUSALS + 1
-    assert await refused_by(center, "plant-3", up(chain.add(Input.COMPLETE))) == 0
+    assert await refused_by(center, "plant-3", up(chain.add(Input.COMPLETE))) == 1
+    assert await refused_by(center, "plant-3") == 0
+
+
+def refused(event: bytes) -> RefusalItem:
+    """What headquarters, or who has its key, says to plant-3."""
+    return RefusalItem(to="plant-3", order="o-1", event=event, code=RefusalCode.CLOCK, detail="")
+
+
+async def test_who_has_the_key_of_headquarters_charges_a_plant_for_nothing_that_it_did_not_send(
+    center: Center,
+) -> None:
+    chain = FarChain.along(*shortest_way(State.CONFIRMED)[1:])
+    await center.node.load(chain.record)
+    fact = up(chain.add(Input.BEGIN))
+    assert await refused_by(center, "plant-3", fact) == 0
+    await center.say("hq", *[refused(bytes(32)), refused(fact.signed.hash)] * (MAX_REFUSALS + 1))
+    assert await refused_by(center, "plant-3", up(chain.add(Input.COMPLETE))) == 1
 
 
 async def test_what_nobody_asked_for_is_charged_and_what_headquarters_asked_for_is_not(

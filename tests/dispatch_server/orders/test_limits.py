@@ -2,13 +2,15 @@
 
 import pytest
 
-from protocol.aio import room
+from protocol.aio import room, station
 from protocol.errors import RefusalCode
 from protocol.lifecycle import Input, State
-from protocol.limits import MIN_FREE_DISK
+from protocol.limits import MAX_RECALLS, MIN_FREE_DISK
 from protocol.orders import Reasoned
+from protocol.record import apply
 from tests.dispatch_server.orders.support import Office, the_refusal
-from tests.protocol.parties import write
+from tests.protocol.parties import CONTENT, OTHER_DISPATCHER, Chain, write
+from tests.support.pki import NOW_MS
 from tests.support.stations import up
 
 
@@ -68,3 +70,56 @@ async def test_what_was_read_back_is_not_confirmed_while_another_server_commands
     decision = await office.say("desk-1", up(chain.event(Input.CONFIRM)))
     the_refusal(decision, "desk-1", "desk-1", RefusalCode.POSTURE)
     assert office.order().state is State.READ_BACK
+
+
+async def test_a_draft_whose_plant_is_its_own_desk_comes_to_its_end_like_any_other(office: Office) -> None:
+    content = CONTENT.model_copy(update={"plant": "desk-1", "valid_until_ms": NOW_MS + 1_000})
+    draft = write(None, Input.DRAFT, content=content)
+    assert (await office.say("desk-1", up(draft))).recorded == [Input.DRAFT]
+    open_orders = office.node.station.open_orders
+    assert (len(open_orders), open_orders.count("desk-1")) == (1, 1)
+    office.clock.advance(2)
+    assert (await office.tick()).recorded == [Input.EXPIRE]
+    assert (len(open_orders), open_orders.count("desk-1")) == (0, 0)
+
+
+async def drafted_and_cancelled(office: Office, order: str) -> int:
+    """A desk that acknowledges nothing does this without end; tells how many of the two were taken."""
+    chain = Chain(apply(None, write(None, Input.DRAFT, order=order)))
+    draft = await office.say("desk-1", up(chain.record.events[0]))
+    return len(draft.recorded) + len((await office.say("desk-1", up(chain.event(Input.CANCEL)))).recorded)
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MAX_OUTBOX", 10), ("MAX_OUTBOX_BYTES_OF_PEER", 8_000)])
+async def test_a_desk_that_reads_nothing_uses_up_its_own_room_and_not_that_of_all(
+    office: Office, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    monkeypatch.setattr(station, limit, most)
+    assert await drafted_and_cancelled(office, "o-1") == 2
+    taken = [await drafted_and_cancelled(office, f"o-{number}") for number in range(2, 40)]
+    assert sum(taken) < 2 * most
+    assert taken[-1] == 0
+    assert office.refusals[-2] is RefusalCode.LIMIT
+    content = CONTENT.model_copy(update={"desk": "desk-2"})
+    other = write(None, Input.DRAFT, order="o-99", by=OTHER_DISPATCHER, content=content)
+    assert (await office.say("desk-2", up(other))).recorded == [Input.DRAFT]
+
+
+async def test_of_refusals_that_nobody_reads_no_more_are_kept_than_twice_what_a_peer_may_have(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(station, "MAX_UNREAD", 8)
+    stray = up(Chain.at(State.DRAFTED).event(Input.CANCEL))
+    for _ in range(12):
+        await office.say("desk-1", stray)
+    assert len(office.node.station.outbox("desk-1")) == 8
+    assert len(office.refusals) == 12
+
+
+async def test_an_order_is_not_recalled_without_end(office: Office) -> None:
+    chain = await office.at(State.RECALLING)
+    for number in range(MAX_RECALLS - 1):
+        recall = chain.event(Input.RECALL, reason=str(number))
+        assert (await office.say("desk-1", up(recall))).recorded == [Input.RECALL]
+    one_more = await office.say("desk-1", up(chain.event(Input.RECALL, reason="again")))
+    the_refusal(one_more, "desk-1", "desk-1", RefusalCode.LIMIT)

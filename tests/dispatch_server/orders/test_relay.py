@@ -327,6 +327,26 @@ async def test_a_wish_is_refused_when_too_much_waits(center: Center, monkeypatch
     the_refusal(wish, "plant-3", RefusalCode.LIMIT)
 
 
+async def test_nobody_above_fills_a_center_with_what_nobody_signed(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has the key of headquarters, while a plant or the true headquarters reads nothing."""
+    monkeypatch.setattr("protocol.aio.station.MAX_UNREAD", 8)
+    chain = await at(center, State.CONFIRMED)
+    known = down(chain.record.events[0])
+    forged = known.model_copy(update={"signature": bytes(64)})
+    ask = AskItem(to="plant-3", order="o-1", head=bytes(32))
+    refusal = RefusalItem(to="plant-3", order="o-1", event=bytes(32), code=RefusalCode.STALE, detail="")
+    for item in (ask, refusal, known, forged):
+        await center.say("hq", *[item] * 9)
+        await center.say("hq", item)
+    station = center.node.station
+    assert len(station.outbox("plant-3")) < 8 + 9
+    assert len(station.outbox("hq")) < 8 + 9
+    recall = down(chain.add(Input.RECALL))
+    assert (await center.say("hq", recall)).posts == [("plant-3", recall)]
+
+
 async def test_after_a_restart_the_center_goes_on_where_it_was(center: Center) -> None:
     chain = await at(center, State.CONFIRMED)
     await center.say("plant-3", up(chain.add(Input.BEGIN)))

@@ -60,6 +60,31 @@ def test_a_renewed_pair_counts_and_whoever_asked_is_told_once(keys: KeyRoom) -> 
     assert (len(told), ring.context(SERVER)) == (1, context)
 
 
+def test_a_pair_that_is_renewed_while_a_program_starts_is_not_shown_beside_the_old_key(keys: KeyRoom) -> None:
+    ring = ring_of(keys.plant())
+    put(keys.plant(), newer(keys))
+    with pytest.raises(KeyRefused, match="being changed"):
+        ring.context(SERVER)
+
+
+def test_a_key_that_is_taken_away_while_it_is_read_is_refused_by_name(
+    keys: KeyRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anything else would end the daemon that was asked to reload."""
+    ring, key = ring_of(keys.plant()), keys.plant() / "node.key"
+    read = Path.read_bytes
+
+    def read_and_lose(path: Path) -> bytes:
+        data = read(path)
+        if path == key:
+            path.unlink()
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_lose)
+    with pytest.raises(ConfigurationRefused, match="cannot be read"):
+        ring.prepare()
+
+
 def of_another(keys: KeyRoom, place: Path) -> None:
     put(place, keys.make("other", Role.PLANT, "plant-2"))
 
@@ -293,9 +318,9 @@ async def test_two_authorities_of_one_name_are_told_apart_by_tls(keys: KeyRoom) 
     ring = ring_of(place)
     strange = keys.make("hq theirs", Role.HQ, "hq", authority="theirs")
     (strange / "authority.crt").write_bytes(both)
-    (place / "authority.crt").write_bytes(both)
     context = ring_of(strange, "hq", Role.HQ).context(CLIENT)
     async with door(ring) as room:
+        (place / "authority.crt").write_bytes(both)
         ring.renew(ring.prepare())
         room.door.context = ring.context(SERVER)
         assert await shown_to(room, context) == der_of(place)

@@ -153,6 +153,24 @@ async def test_a_reload_takes_everything_tells_it_and_looks_at_what_lives(scene:
     assert (again["key"], again["revocations"]) == (False, False)
 
 
+async def test_a_list_that_changed_while_the_program_started_is_taken_when_it_runs(scene: Scene) -> None:
+    """Between the reading of the keys and the first look lies the opening of the journal."""
+    scene.revoke(7, 8)
+    late = Reloader(scene.station, scene.ring, scene.settings, scene.recheck)
+    assert scene.revoked == 0
+    scene.reloader = late
+    async with running(scene):
+        await until(lambda: scene.revoked == 2)
+    assert late.counts["renewals"] == 1
+
+
+async def test_a_list_that_is_broken_when_the_program_runs_is_told_and_ends_nothing(scene: Scene) -> None:
+    scene.crl.write_bytes(scene.crl.read_bytes()[:100])
+    async with running(scene):
+        await until(lambda: bool(scene.counted))
+    assert scene.counted == ["renewals_refused"]
+
+
 async def test_the_ledger_tells_of_it_and_is_signed_with_the_new_key(scene: Scene) -> None:
     await scene.station.grant_term()
     scene.renew_pair()

@@ -13,9 +13,11 @@ from protocol.items import HEADQUARTERS, EventItem, event_item
 from protocol.journal.batch import Batch, Entry, OrderRow
 from protocol.journal.file import JournalError, JournalFile
 from protocol.journal.verify import EVENT
+from protocol.keys import TrustStore
 from protocol.lifecycle import Input, State
 from protocol.limits import MAX_ITEM
 from protocol.messages import LedgerHead
+from protocol.orders import SignedEvent, VerifiedEvent, verify_event
 from protocol.outbox import START, Mark
 from protocol.record import OrderRecord
 from tests.protocol.aio.stand_ins import (
@@ -371,3 +373,31 @@ async def test_a_key_that_was_revoked_since_does_not_stop_a_run() -> None:
     station = station_on(writer := new_writer(is_held=False))
     await station.commit(recorded(station.work(), DRAFT))
     assert restarted(writer, trust=AUTHORITY.trust(DISPATCHER)).orders == {"o-1": Chain().record}
+
+
+# --- what was verified a moment ago ---
+
+
+async def test_an_event_is_verified_once_and_again_under_other_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    station = station_on(new_writer())
+    verified: list[SignedEvent] = []
+
+    def note(signed: SignedEvent, trust: TrustStore, deployment: str) -> VerifiedEvent:
+        verified.append(signed)
+        return verify_event(signed, trust, deployment)
+
+    monkeypatch.setattr(module, "verify_event", note)
+    signed = write(None, Input.DRAFT).signed
+    assert station.verify(signed) is station.verify(signed)
+    assert verified == [signed]
+    station.trust = AUTHORITY.trust(DISPATCHER)
+    with pytest.raises(OrderRefused, match="revoked"):
+        station.verify(signed)
+
+
+async def test_only_the_last_events_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_VERIFIED_KEPT", 2)
+    station = station_on(new_writer())
+    for number in range(5):
+        station.verify(write(None, Input.DRAFT, order=f"t-{number}").signed)
+    assert len(station._verified) == 2

@@ -164,3 +164,17 @@ def test_it_can_be_told_whether_a_superior_vouches_for_the_end_of_a_station(tmp_
     assert has_seen(seeing, station)
     assert not has_seen(forgetful, station)
     assert compare_ledgers(forgetful, station) == 1
+
+
+def test_two_ledgers_of_one_node_that_went_different_ways_are_found_where_they_part(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "one", [notes("start"), notes("mine")])
+    write_ledger(tmp_path / "other", [notes("start"), notes("yours")])
+    with pytest.raises(LedgerFault, match="goes on otherwise: two programs wrote under one name") as caught:
+        compare_ledgers(verify(tmp_path / "one"), verify(tmp_path / "other"))
+    assert (caught.value.path, caught.value.entry) == (tmp_path / "other", 2)
+
+
+def test_an_older_copy_of_one_ledger_agrees_with_it(tmp_path: Path) -> None:
+    write_two(tmp_path / "plant", tmp_path / "hq", before=3, after=2)
+    assert compare_ledgers(verify(tmp_path / "plant"), verify(tmp_path / "old")) == 0
+    assert compare_ledgers(verify(tmp_path / "old"), verify(tmp_path / "plant")) == 0

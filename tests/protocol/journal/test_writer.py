@@ -1,4 +1,6 @@
 import asyncio
+import errno
+import os
 import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -63,6 +65,25 @@ def words(path: Path) -> list[str]:
     rows = file._db.execute("SELECT body FROM ledger ORDER BY entry").fetchall()
     file.close()
     return [Notice.decode(body).facts[0][1] for (body,) in rows]
+
+
+async def test_a_disk_that_cannot_tell_how_much_is_left_ends_no_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: int) -> os.statvfs_result:
+        raise OSError(errno.EIO, "it hangs")
+
+    file = JournalFile.open(tmp_path / "journal", PLANT)
+    known = [file.free_disk]
+    monkeypatch.setattr("protocol.journal.file.os.fstatvfs", broken)
+    writer = ThreadedWriter(file)
+    async with asyncio.timeout(PATIENCE):
+        await writer.commit(notes("written all the same"))
+        await writer.close()
+    known.append(file.free_disk)
+    assert known[0]
+    assert known[1] is None
+    assert words(tmp_path / "journal") == ["written all the same"]
 
 
 async def test_batches_that_come_during_a_write_share_the_next_commit_in_their_order(tmp_path: Path) -> None:
