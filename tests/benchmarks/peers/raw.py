@@ -65,22 +65,27 @@ def _measure_c(program: str, port: int, ask: Ask) -> Row:
 
 def _measure_python(port: int, ask: Ask, stack: ExitStack) -> Row:
     before = resident()
-    links = Links(port, ask.links, stack)
+    links = Links([dial(port, stack) for _ in range(ask.links)], stack)
     rss = (resident() - before) / 1024 / ask.links
     saturated = links.saturated(ask.seconds)
     rhythm = links.rhythm(ask.seconds) if ask.rhythm else None
     return Row(NAMES["python"], "epoll, plain TCP", ask.links, rss, saturated, rhythm)
 
 
+def dial(port: int, stack: ExitStack) -> socket.socket:
+    """A connection to the responder."""
+    link = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return link
+
+
 class Links:
     """Dialled sockets; a report has arrived when as many bytes as it has were read."""
 
-    def __init__(self, port: int, count: int, stack: ExitStack) -> None:
+    def __init__(self, links: Sequence[socket.socket], stack: ExitStack) -> None:
         self._epoll = stack.enter_context(select.epoll())
         self._fds: list[int] = []
-        for _ in range(count):
-            link = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for link in links:
             link.setblocking(False)
             self._fds.append(link.fileno())
             self._epoll.register(link, select.EPOLLIN)
@@ -98,11 +103,19 @@ class Links:
             if not self._began[fd]:
                 break
         self._began[fd] = now
+        self.send(fd)
+
+    def send(self, fd: int) -> None:
+        """A poll goes out."""
         os.write(fd, POLL)
+
+    def receive(self, fd: int) -> int:
+        """How many bytes of reports came."""
+        return len(os.read(fd, 4096))
 
     def _answered(self, fd: int) -> bool:
         """Read; whether the report is whole."""
-        had = self._had[fd] + len(os.read(fd, 4096))
+        had = self._had[fd] + self.receive(fd)
         if had < len(REPORT):
             self._had[fd] = had
             return False

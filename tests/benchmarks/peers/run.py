@@ -17,6 +17,7 @@ Subject = tuple[str, str]  # module, variant
 SUBJECTS: tuple[Subject, ...] = (
     ("raw", "c"),
     ("raw", "python"),
+    ("raw_tls", "python"),
     ("grpc_aio", "unary"),
     ("grpc_aio", "stream"),
     ("aiohttp_tls", "keep-alive"),
