@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from dispatch_client.client import Client
 from dispatch_client.config import ClientSettings
 from dispatch_client.login import Authenticator
@@ -13,6 +15,7 @@ from protocol.aio.listener import Listener
 from protocol.errors import ConfigurationRefused, LinkLost, OrderRefused
 from protocol.settings import differing, load_settings
 
+_log = structlog.get_logger("client")
 _PATIENCE = 5.0  # s that the superior has for taking a logout: it ends the session by itself, too
 
 
@@ -35,7 +38,8 @@ async def recheck(client: Client, listener: Listener, authenticator: Authenticat
         return
     try:
         client.station.check_still_valid(login.key.certificate)
-    except OrderRefused:
+    except OrderRefused as refusal:
+        _log.warning("logged out", person=login.person, why=str(refusal))
         client.login = None
         with suppress(LinkLost, CommandFailed, TimeoutError):
             async with asyncio.timeout(_PATIENCE):

@@ -224,10 +224,10 @@ def open_ends(files: Sequence[NodeFile]) -> Iterator[str]:
     names = {file.node for file in files}
     for file in files:
         if file.superior and file.superior not in names:
-            yield f"the file of {file.superior}, who dials {file.node}, is not among these"
+            yield f"the file of {file.superior}, who dials {file.node}, is not among those compared"
         for link in file.links:
             if link.node not in names:
-                yield f"the file of {link.node}, which {file.node} dials, is not among these"
+                yield f"the file of {link.node}, which {file.node} dials, is not among those compared"
 
 
 def tree(files: Sequence[NodeFile]) -> Iterator[str]:

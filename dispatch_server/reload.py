@@ -16,6 +16,7 @@ from protocol.errors import ConfigurationRefused, LinkError, LinkLost, WireCode
 from protocol.keys import TrustStore
 from protocol.settings import differing
 
+_SECOND_MS = 1_000  # a list tells whole seconds (RFC 5280): a session may have begun in the one that it names
 _AT_ONCE = 32  # links looked at before the others' work goes on
 
 
@@ -90,4 +91,4 @@ async def recheck(links: Iterable[Certified], trust: TrustStore, service: Identi
             await asyncio.sleep(0)
     for holder, since_ms in trust.revoked_holders().items():
         if not holder.is_node:
-            await service.revoke_sessions(holder.name, since_ms)
+            await service.revoke_sessions(holder.name, since_ms + _SECOND_MS)

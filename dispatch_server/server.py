@@ -118,7 +118,7 @@ class Server:
         self._region = {link.node: frozenset(link.way_to) for link in links}
         # Each center -> the nodes behind it.
         self.behind = {node: region - {node} for node, region in self._region.items() if len(region) > 1}
-        self._ways = ways_of(links)
+        self.ways = ways_of(links)
         self._headquarters: Headquarters | None = None
         policy: Policy
         routes = routes_of(links)
@@ -231,7 +231,7 @@ class Server:
     def _posture_on_the_way(self, nodes: Iterable[str]) -> Posture:
         """The strongest posture of these nodes and of each center on the way to them."""
         return self.awareness.posture_of(
-            {place for node in nodes for place in (node, *self._ways.get(node, ()))}
+            {place for node in nodes for place in (node, *self.ways.get(node, ()))}
         )
 
     def on_fault(self, node: str, error: Exception) -> None:

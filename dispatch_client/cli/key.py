@@ -19,14 +19,15 @@ PersonOption = Annotated[str, typer.Option("--person", parser=name, help="The pe
 FolderOption = Annotated[Path, typer.Option("--folder", help="`people` of the configuration.")]
 
 
-def _choose(language: Language) -> str:
-    return new_secret(say(SENTENCES["password"], language), say(SENTENCES["password again"], language))
+def _choose(person: str, language: Language) -> str:
+    prompts = say(SENTENCES["password"], language), say(SENTENCES["password again"], language)
+    return new_secret(*prompts, person=person)
 
 
 @app.command()
 def new(person: PersonOption, folder: FolderOption, lang: LanguageOption = None) -> None:
     """Make a key and a certificate request."""
-    password = _choose(language_of(lang))
+    password = _choose(person, language_of(lang))
     request = create_key(person, password, folder, os.urandom, WrappingCost())
     tell(f"key:     {folder / f'{person}.key'}  (it stays here)")
     tell(f"request: {request}")
@@ -41,6 +42,6 @@ def password(person: PersonOption, folder: FolderOption, lang: LanguageOption = 
     """Put a key under a new password: first the old one, then the new one twice."""
     language = language_of(lang)
     old = secret(say(SENTENCES["old password"], language))
-    new = _choose(language)
+    new = _choose(person, language)
     change_password(person, folder, old=old, new=new, random=os.urandom, cost=WrappingCost())
     tell(f"{folder / f'{person}.key'}: the new password opens it. Have the server's changed to the same one.")

@@ -86,8 +86,9 @@ def _show_status(result: dict[str, Any], language: Language) -> None:
     ]
     if fenced := result.get("fenced"):
         when = local_time(fenced["at_ms"])
-        terms = {"term": fenced["term"], "granted": fenced["granted"]}
-        text = say(SENTENCES["term refused"], language, when=when, **terms)
+        term, granted = fenced["term"], fenced["granted"]
+        key = "term taken" if term == granted else "term refused"
+        text = say(SENTENCES[key], language, when=when, term=term, granted=granted)
         rows.append((say(HEADS["fenced"], language), cell(text, ABNORMAL)))
     if postures:
         rows.append((say(HEADS["posture"], language), cell(postures, ABNORMAL)))

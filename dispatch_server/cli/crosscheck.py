@@ -42,18 +42,23 @@ def check_together(paths: Sequence[Path], *, as_json: bool) -> None:
             found.append(file)
         refused += report.refusals
     refused += disagreements(found)
-    _tell(found, refused, as_json=as_json)
+    read_from = {file.path for file in found}
+    _tell(found, refused, [path for path in paths if path not in read_from], as_json=as_json)
     if refused:
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _read(report: Report) -> NodeFile | None:
     try:
-        is_client = read_toml(report.path).get("role") in {"desk", "plant"}
+        raw = read_toml(report.path)
     except ConfigurationRefused as refusal:
         report.refusals.append(refusal)
         return None
-    if is_client:
+    if raw.get("role") in {"desk", "plant"}:
+        if "links" in raw:
+            reason = f"a {raw['role']} dials nobody: only a superior opens connections"
+            remedy = "Remove [[links]]: its superior's file has the link"
+            report.refusals.append(ConfigurationRefused(f"{report.path}: links", reason, remedy))
         client = read(report, ClientOutline)
         if client is None:
             return None
@@ -65,8 +70,16 @@ def _read(report: Report) -> NodeFile | None:
     return NodeFile(report.path, Role(server.role), server.node, server.deployment, server.listen, server)
 
 
-def _tell(found: Sequence[NodeFile], refused: Sequence[ConfigurationRefused], *, as_json: bool) -> None:
+def _tell(
+    found: Sequence[NodeFile],
+    refused: Sequence[ConfigurationRefused],
+    unread: Sequence[Path],
+    *,
+    as_json: bool,
+) -> None:
     lines, ends = list(tree(found)), list(open_ends(found))
+    if unread:
+        ends.append(f"not compared, as they are refused: {', '.join(map(str, unread))}")
     if as_json:
         refusals = [{"place": r.where, "reason": r.reason, "remedy": r.remedy} for r in refused]
         tell_json({"files": len(found), "tree": lines, "missing": ends, "refusals": refusals})

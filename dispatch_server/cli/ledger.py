@@ -102,8 +102,11 @@ def _verify_into(rows: list[dict[str, Any]], source: _Source) -> None:
         ledger = verify_ledger(path, source.trust, source.deployment, node=source.node)
         shared = compare_ledgers(first, ledger) if first else None
         remarks = list(ledger.remarks)
-        if first and not has_seen(first, ledger):
-            remarks.append(f"'{first.node}' noted no end of this ledger: verify it with its own superior's")
+        if first and first.node != ledger.node and not has_seen(first, ledger):
+            remarks.append(
+                f"'{first.node}' noted no end of this ledger: verify it with its own superior's; "
+                "if that is this one, it was told of none yet, and a cut-off tail would not show"
+            )
         first = first or ledger
         rows.append(
             {

@@ -11,12 +11,13 @@ from dispatch_server.cli import words
 from protocol.keys import Role
 from protocol.terminal.orders import heads
 from protocol.terminal.screen import local_time
-from protocol.terminal.tables import ABNORMAL, NOTABLE, cell, table
+from protocol.terminal.tables import ABNORMAL, NOTABLE, ByWidth, cell, table
 from protocol.texts import LINK_STATES, ROLES, SENTENCES, Language, say
 
 _STALLED = 0.25  # s
 _SLOW = 0.1  # s, of a commit
 _DECIMALS = 2
+_WIDE = 120  # columns that the whole table needs
 
 
 def sums_of(result: dict[str, Any], language: Language) -> list[tuple[str, Text]]:
@@ -70,7 +71,7 @@ def links_of(result: dict[str, Any], language: Language) -> Iterator[RenderableT
     total = result["total"]
     more = total["links"] - len(result["links"])
     if result["links"]:
-        yield _table(result, language)
+        yield ByWidth(_WIDE, _table(result, language), _narrow_table(result, language))
         if more:
             yield cell(_said("more links", language, count=f"{more:,}"))
     elif more:
@@ -91,12 +92,26 @@ def _table(result: dict[str, Any], language: Language) -> Table:
     return made
 
 
+def _narrow_table(result: dict[str, Any], language: Language) -> Table:
+    """What a narrow window has room for: who, and what is wrong."""
+    made = table(
+        say(SENTENCES["links"], language), heads(language, "superior", "node", "state", "faults", "error")
+    )
+    for link in result["links"]:
+        superior, node, _, state, *_, faults, _, error = _cells(link, language)
+        made.add_row(superior, node, state, faults, error)
+    for node in result["behind"]:
+        made.add_row(cell(node["superior"]), cell(node["node"]), _behind(node, language))
+    return made
+
+
 def _cells(link: dict[str, Any], language: Language) -> Iterator[Text]:
     abnormal = "" if link["state"] == "connected" else ABNORMAL
     yield cell(link["superior"])
     yield cell(link["node"])
     yield cell(say(ROLES[Role(link["role"])], language))
-    yield cell(say(LINK_STATES[link["state"]], language), abnormal)
+    is_fenced = abnormal and link.get("fenced")
+    yield cell(say(words.KINDS["fenced"] if is_fenced else LINK_STATES[link["state"]], language), abnormal)
     yield cell("—" if link["since_ms"] is None else local_time(link["since_ms"]))
     yield cell(_time(link["round_trip_s"]))
     yield cell(link["polls"])

@@ -28,7 +28,7 @@ def verify_all(deployment: Deployment) -> Iterator[Check]:
         except DispatchError as error:
             yield Check(f"ledger of {node.name}", ok=False, detail=str(error))
             continue
-        detail = f"{ledger.head.entry} entries, {ledger.events} signed events, {len(ledger.orders)} orders"
+        detail = f"{ledger.head.entry} entries, {ledger.events} signed events, orders: {len(ledger.orders)}"
         yield Check(f"ledger of {node.name}", ok=True, detail=detail)
     for node in deployment.nodes.values():
         superior, own = verified.get(node.superior or ""), verified.get(node.name)
@@ -44,4 +44,4 @@ def _compare(superior: VerifiedLedger, own: VerifiedLedger) -> Check:
         return Check(what, ok=False, detail=str(error))
     if own.orders and not has_seen(superior, own):
         return Check(what, ok=False, detail=f"{superior.node} noted no end of it, so its tail may be missing")
-    return Check(what, ok=True, detail=f"{shared} orders agree event by event, no tail is missing")
+    return Check(what, ok=True, detail=f"orders agreeing: {shared}, no tail missing")

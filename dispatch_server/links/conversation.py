@@ -7,7 +7,7 @@ from typing import Protocol
 from dispatch_server.counters import Histogram
 from dispatch_server.links.channel import Channel
 from dispatch_server.links.ports import Keeper, LinkStatus, Superior
-from dispatch_server.links.schedule import Timed
+from dispatch_server.links.schedule import NEVER, Timed
 from protocol.aio.ports import RandomBytes
 from protocol.aio.station import Policy, Station
 from protocol.errors import LinkLost, PeerFault, WireCode
@@ -79,7 +79,7 @@ class Conversation:
             inbox=station.inbox(link.node),
             fresh=Fresh.of(link.random(48)),
         )
-        self._deadline = keeper.now() + HELLO_TIMEOUT
+        self._deadline = keeper.now() + HELLO_TIMEOUT  # for the Welcome; later for taking what waits
         self._quiet_at = 0.0
         self._is_over = False
         self._requests: deque[tuple[int, bytes]] | None = None
@@ -88,9 +88,10 @@ class Conversation:
         self._answering: asyncio.Task[None] | None = None
 
     @staticmethod
-    def refuse(channel: Channel, fault: PeerFault) -> None:
-        """Say why a peer is turned away, and close."""
-        channel.write(goodbye(fault.code, fault.detail))
+    def refuse(channel: Channel, error: Exception) -> None:
+        """Close before there is a session; a peer that is at fault is told why."""
+        if isinstance(error, PeerFault):
+            channel.write(goodbye(error.code, error.detail))
         channel.close()
 
     def begin(self) -> None:
@@ -103,9 +104,12 @@ class Conversation:
         if self._is_over:
             return
         self._is_over = True
-        for task in (self._digesting, self._answering):
-            if task:
-                task.cancel()
+        if self._answering:
+            self._answering.cancel()
+        self._requests = None  # passwords and codes
+        # What a peer told before it left is taken: it may come back only after days.
+        if self._digesting and not isinstance(error, LinkLost | OSError):
+            self._digesting.cancel()
         if isinstance(error, PeerFault) or (isinstance(error, LinkLost) and error.code is WireCode.STOPPING):
             self._channel.write(goodbye(error.code, error.detail))
         self._channel.close()
@@ -126,7 +130,7 @@ class Conversation:
                     self._on_opened(event)
             self._turn(now)
         except Exception as error:  # noqa: BLE001 - see Link.ended
-            self._link.ended(error)
+            self._fail(error)
 
     def drained(self) -> None:
         """See Receiver."""
@@ -146,14 +150,13 @@ class Conversation:
         if self._is_over:
             return
         try:
-            if not self._session.is_open and now >= self._deadline:
-                raise TimeoutError  # noqa: TRY301 - it ends this link like any other error
+            self._check_deadline(now)
             if self._quiet_at and now >= self._quiet_at:
                 self._quiet_at = 0.0
                 self._session.prepare()
             self._turn(now)
         except Exception as error:  # noqa: BLE001 - see Link.ended
-            self._link.ended(error)
+            self._fail(error)
 
     def _turn(self, now: float) -> None:
         """Send what may be sent, and arrange for the next time."""
@@ -170,11 +173,35 @@ class Conversation:
         if not session.is_prepared:
             self._quiet_at = now + _QUIET_S
             self._keeper.at(link, self._quiet_at)
-        due = session.next_timer() if session.is_open else self._deadline
+        due = self._next_time(now)
         if due is not None and due < link.scheduled:
             self._keeper.at(link, due)
 
+    def _next_time(self, now: float) -> float | None:
+        """When something is due. A full channel has a deadline of its own: its peer may owe us no report."""
+        if not self._session.is_open:
+            return self._deadline
+        due = self._session.next_timer()
+        if not self._channel.is_full:
+            self._deadline = NEVER
+            return due
+        if self._deadline == NEVER:
+            self._deadline = now + self._link.timers.silence
+        # A poll that is due already has to wait until there is room.
+        return self._deadline if due is None or due <= now else min(due, self._deadline)
+
+    def _check_deadline(self, now: float) -> None:
+        """Raises TimeoutError, LinkLost(SILENT)."""
+        if now < self._deadline:
+            return
+        if not self._session.is_open:
+            raise TimeoutError
+        if self._channel.is_full:
+            silence = self._link.timers.silence
+            raise LinkLost(WireCode.SILENT, f"it takes nothing for {silence:g} s")
+
     def _on_opened(self, _: Opened) -> None:
+        self._deadline = NEVER
         self._channel.settle()
         self._link.opened()
 
@@ -204,11 +231,9 @@ class Conversation:
             self._spending().refuse(refused, now)
             self._session.report_done()
             self._turn(now)
-        except JournalError:
-            self._digesting = None  # the station has failed, which ends the daemon
         except Exception as error:  # noqa: BLE001 - see Link.ended
             self._digesting = None
-            link.ended(error)
+            self._fail(error)
 
     def _take_requests(self, requests: tuple[tuple[int, bytes], ...], now: float) -> None:
         if not requests:
@@ -233,11 +258,16 @@ class Conversation:
                 self._session.reply(number, reply.encode())
                 self._turn(self._keeper.now())
             self._answering = None
-        except JournalError:
-            self._answering = None
         except Exception as error:  # noqa: BLE001 - see Link.ended
             self._answering = None
-            link.ended(error)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """End the link, if this is its session still: work beside it may fail when the next one is up."""
+        if isinstance(error, JournalError):
+            self._link.station.fail(error)  # also one that cannot be read; it ends the daemon
+        elif not self._is_over:
+            self._link.ended(error)
 
     def _spending(self) -> "Allowance":
         if self._allowance is None:

@@ -9,7 +9,7 @@ from dispatch_server.links.reactor import Reactor
 from dispatch_server.links.tls import TlsDialler
 from protocol.aio.tls import dial
 
-MAX_HANDSHAKES = 512  # at once; some 60 KiB each, and half a second of work for one core
+MAX_HANDSHAKES = 128  # at once: a quarter of a second of work, so none of them waits until its peer gives up
 
 
 class Dialler(Protocol):

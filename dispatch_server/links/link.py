@@ -124,24 +124,24 @@ class Link:
         self.status.state = LinkState.DIALLING
         self.superior.counters.add("handshakes")
         self._began = keeper.now()
-        local = self.station.local
+        local, dial = self.station.local, self.dial
         try:
-            channel = await self.dial()
+            channel = await dial()
         except Exception as error:  # noqa: BLE001 - see `ended`
             self.ended(error)
             return
-        if local is not self.station.local:  # a Hello would not fit the certificate that TLS has shown
-            channel.close()
-            self.ended(LinkLost(WireCode.REPLACED, "this server's key was renewed while it dialled"))
-            return
         try:
+            if local is not self.station.local:  # a Hello would not fit the certificate that TLS has shown
+                raise LinkLost(WireCode.REPLACED, "this server's key was renewed while it dialled")  # noqa: TRY301
+            if dial is not self.dial:
+                raise LinkLost(WireCode.REPLACED, "its address changed while it was dialled")  # noqa: TRY301
             certificate = self._identify(channel.peer_certificate)
-        except PeerFault as fault:
-            Conversation.refuse(channel, fault)
-            self.ended(fault)
-            return
-        self._conversation = Conversation(self, keeper, channel, certificate)
-        self._conversation.begin()
+            self._conversation = Conversation(self, keeper, channel, certificate)
+        except Exception as error:  # noqa: BLE001 - see `ended`
+            Conversation.refuse(channel, error)
+            self.ended(error)
+        else:
+            self._conversation.begin()
 
     def _identify(self, der: bytes) -> Certificate:
         try:

@@ -37,21 +37,27 @@ class Pool:
         self._tasks: asyncio.TaskGroup | None = None
         self._alarm: asyncio.Handle | None = None
         self._alarm_at = NEVER
+        self._is_stopping = False
 
     async def run(self) -> None:
         """Keep all links up until cancelled."""
         self._loop = asyncio.get_running_loop()
         self._earned_at = self.now()
-        try:
-            async with asyncio.TaskGroup() as self._tasks:
-                for link in self.links:
-                    link.start(self)
-                await asyncio.Event().wait()
-        finally:
-            if self._alarm:
-                self._alarm.cancel()
+        async with asyncio.TaskGroup() as self._tasks:
             for link in self.links:
-                link.stop()
+                link.start(self)
+            try:
+                await asyncio.Event().wait()
+            finally:  # before the group waits for its tasks: it takes no new ones any more
+                self._stop()
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+        for link in self.links:
+            link.stop()
+        self._waiting.clear()
+        if self._alarm:
+            self._alarm.cancel()
 
     def now(self) -> float:
         """See Keeper."""
@@ -76,6 +82,8 @@ class Pool:
         self._arm(self.now())
 
     def _arm(self, when: float) -> None:
+        if self._is_stopping:
+            return
         if self._alarm:
             self._alarm.cancel()
         assert self._loop is not None  # noqa: S101

@@ -10,20 +10,22 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from dispatch_server.links.channel import FULL, Receiver
 from dispatch_server.links.reactor import WRITE, Reactor
 from protocol.errors import PeerFault, WireCode
 from protocol.limits import HELLO_TIMEOUT
 
+_COUNTED_S = 1.0
 _MOST = FULL + 4 * 1024 * 1024  # a full window of items, all replies, and what TLS adds: more is no session's
 _RECORD = 16 * 1024  # the most that TLS puts into one record
 _MAX_BARREN = 128 * 1024  # bytes of TLS that bring no data: key updates, records of nothing
 
 
 class TlsDialler:
-    """Opens channels. `handshaking`: how many are between the connection and the end of the TLS handshake."""
+    """Opens channels. `handshaking`: how many are in the TLS handshake, each counted for a second at most."""
 
     def __init__(self, reactor: Reactor, context: ssl.SSLContext) -> None:
         self.handshaking = 0
@@ -40,14 +42,30 @@ class TlsDialler:
         """Open a channel to a node. Raises PeerFault(IDENTITY), OSError, TimeoutError."""
         async with asyncio.timeout(HELLO_TIMEOUT):
             sock = await _connect(host, port)
+        with self._counted():
+            try:
+                async with asyncio.timeout(HELLO_TIMEOUT):
+                    return await self._shake_hands(node, sock)
+            except ssl.SSLCertVerificationError as error:
+                raise PeerFault(WireCode.IDENTITY, f"TLS: {error.verify_message}") from None
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """A peer that says nothing costs us no work: counted for longer, a few could keep all others out."""
+        is_counted = True
+
+        def let_go() -> None:
+            nonlocal is_counted
+            self.handshaking -= is_counted
+            is_counted = False
+
         self.handshaking += 1
+        timer = asyncio.get_running_loop().call_later(_COUNTED_S, let_go)
         try:
-            async with asyncio.timeout(HELLO_TIMEOUT):
-                return await self._shake_hands(node, sock)
-        except ssl.SSLCertVerificationError as error:
-            raise PeerFault(WireCode.IDENTITY, f"TLS: {error.verify_message}") from None
+            yield
         finally:
-            self.handshaking -= 1
+            timer.cancel()
+            let_go()
 
     async def _shake_hands(self, node: str, sock: socket.socket) -> "TlsChannel":
         context = self._context
@@ -57,7 +75,11 @@ class TlsDialler:
                 self._sessions[node] = session
 
         known = self._sessions.pop(node, None)
-        channel = TlsChannel(self._reactor, sock, context=context, session=known, keep=keep)
+        try:
+            channel = TlsChannel(self._reactor, sock, context=context, session=known, keep=keep)
+        except BaseException:
+            sock.close()
+            raise
         try:
             await channel.shake_hands()
         except BaseException:
@@ -156,7 +178,8 @@ class TlsChannel:
         else:
             self.peer_certificate = self._tls.getpeercert(binary_form=True) or b""
             self._push()
-            shaken.set_result(None)
+            if not shaken.done():  # it is, when the push met a reset
+                shaken.set_result(None)
 
     @property
     def is_full(self) -> bool:

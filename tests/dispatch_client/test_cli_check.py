@@ -152,3 +152,11 @@ def test_a_control_folder_that_others_may_enter_is_refused(tmp_path: Path) -> No
     (tmp_path / "run").mkdir(mode=0o755)
     err = refused_with(tmp_path, "port = 0", "port = 1")
     assert f"chmod 700 {tmp_path / 'run'}" in err
+
+
+def test_a_folder_that_serves_everybody_is_not_to_be_closed_for_a_control_socket(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run").chmod(0o1777)
+    err = refused_with(tmp_path, "port = 0", "port = 1")
+    assert "Choose a folder of this account alone, mode 700" in err
+    assert "chmod" not in err

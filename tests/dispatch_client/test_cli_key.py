@@ -38,6 +38,7 @@ def test_a_new_key_comes_with_a_request_and_says_what_to_do_next(tmp_path: Path)
     [
         (f"{PASSWORD}\n{PASSWORD}x\n", "not the same"),
         ("short\nshort\n", "at least 12"),
+        ("I am Wang myself\nI am Wang myself\n", "must not contain the person's id"),
         (f"{PASSWORD}\n", "ended before"),
         ("", "ended before"),
     ],

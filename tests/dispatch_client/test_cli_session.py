@@ -126,3 +126,17 @@ def test_watching_without_a_screen_prints_one_below_the_other(
         told = run(app, "inbox", "--watch", "--config", config)
     assert told.exit_code == 130
     assert told.out.count("t-1") == 3
+
+
+@pytest.mark.parametrize(
+    ("granted", "said"),
+    [(2, "its term 1 does not count, 2 does"), (1, "its term 1 was granted to another server")],
+)
+def test_a_superior_that_was_turned_away_is_told_with_its_term(
+    tmp_path: Path, granted: int, said: str
+) -> None:
+    config = write_config(tmp_path)
+    fenced = {"at_ms": 0, "term": 1, "granted": granted}
+    with program(config, status=status(fenced=fenced)):
+        told = run(app, "status", "--config", config)
+    assert said in told.out

@@ -4,6 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from dispatch_client.config import ClientSettings
 from dispatch_client.desk import Desk
@@ -27,7 +28,10 @@ async def test_a_person_whose_certificate_is_revoked_is_logged_out_here_and_at_t
         superior, authenticator = gate(room)
         superior.will_say(DoneReply())
         room.node.trust.renew(AUTHORITY.trust(DISPATCHER).anchors)
-        await recheck(room.client, superior, authenticator)
+        with capture_logs() as logs:
+            await recheck(room.client, superior, authenticator)
+        assert [(line["event"], line["person"]) for line in logs] == [("logged out", "li")]
+        assert "revoked" in logs[0]["why"]
         assert room.client.login is None
         assert superior.asked == [LogoutRequest(person="li", session=SESSION)]
 

@@ -408,3 +408,27 @@ def test_watching_a_server_that_is_not_there_ends_at_once(tmp_path: Path) -> Non
     told = run(app, "status", "--config", write_config(tmp_path), "--watch")
     assert told.exit_code == 1
     assert "Is the program running?" in told.err
+
+
+def test_a_link_whose_node_obeys_another_server_says_so(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    fenced = link(state="waiting", fenced="term 1 is over: 2 was granted since", last_error="term: over")
+    with program(config, status=status(links=[fenced])):
+        told = run(app, "status", "--config", config)
+    row = next(line for line in told.out.splitlines() if "term: over" in line)
+    assert "it obeys another server" in row
+    assert "waiting to dial again" not in row
+
+
+def test_a_narrow_window_shows_whole_words_of_what_matters() -> None:
+    down = link(node="plant-b", state="waiting", last_error="no answer")
+    out = io.StringIO()
+    shown = draw(status(links=[link(), down], behind=[behind(node="plant-c")]), Language.EN)
+    Console(file=out, width=80, highlight=False).print(shown)
+    rows = [line for line in out.getvalue().splitlines() if line.startswith(("│ hq ", "│ south "))]
+    words = [[part.strip() for part in row.strip("│").split("│")] for row in rows]
+    assert words == [
+        ["hq", "plant-a", "connected", "0", ""],
+        ["hq", "plant-b", "waiting to dial again", "0", "no answer"],
+        ["south", "plant-c", "heard of 1 s ago", "", ""],
+    ]

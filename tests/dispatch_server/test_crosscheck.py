@@ -99,10 +99,10 @@ def test_a_file_that_is_not_there_is_said_and_refuses_nothing(tmp_path: Path) ->
     told = check(tmp_path, nodes, "--json")
     assert told.exit_code == 0
     assert told.json["missing"] == [
-        "the file of hq, who dials south, is not among these",
-        "the file of plant-c, which west dials, is not among these",
-        "the file of hq, who dials desk-1, is not among these",
-        "the file of hq, who dials plant-a, is not among these",
+        "the file of hq, who dials south, is not among those compared",
+        "the file of plant-c, which west dials, is not among those compared",
+        "the file of hq, who dials desk-1, is not among those compared",
+        "the file of hq, who dials plant-a, is not among those compared",
     ]
     assert told.json["tree"][0] == "south (center, zone 5)"
 
@@ -240,3 +240,21 @@ def test_what_is_wrong_in_one_file_alone_is_told_too(tmp_path: Path) -> None:
     assert told.exit_code == 1
     for part in ("hq.toml: node: Field required", "south.toml: is not TOML", "none.toml: cannot be read"):
         assert part in told.err
+
+
+@pytest.mark.parametrize("role", ["desk", "plant"])
+def test_a_lower_node_that_would_dial_is_refused(tmp_path: Path, role: str) -> None:
+    nodes = deployment()
+    nodes["plant-b" if role == "plant" else "desk-1"]["links"] = [link("hq", "center", 1)]
+    told = check(tmp_path, nodes)
+    assert told.exit_code == 1
+    assert f"links: a {role} dials nobody: only a superior opens connections. Remove [[links]]" in told.err
+
+
+def test_a_file_that_is_refused_whole_is_named_as_not_compared(tmp_path: Path) -> None:
+    nodes = deployment()
+    nodes["hq"]["unknown"] = 1
+    told = check(tmp_path, nodes)
+    assert told.exit_code == 1
+    assert f"not compared, as they are refused: {tmp_path / 'hq.toml'}" in told.out
+    assert "not compared" not in check(tmp_path, deployment()).out

@@ -6,6 +6,8 @@ from contextlib import closing
 import pytest
 
 from dispatch_server.config import LinkSettings
+from dispatch_server.ops.operations import Operations
+from dispatch_server.ops.status import status
 from protocol.keys import Role
 from protocol.lifecycle import State
 from protocol.messages import Sample
@@ -48,6 +50,18 @@ async def test_a_center_speaks_for_its_sub_centers_and_all_that_lies_behind_them
         house.server.on_report("center-1", tuple(map(sample, (*REGION, "plant-1"))))
         assert heard_lately(house, *REGION, "plant-1") == set(REGION)
         assert house.counted("readings_refused") == 1  # plant-1 is none of its own
+
+
+async def test_status_names_the_center_that_dials_a_node_behind_another_one() -> None:
+    with closing(headquarters()) as house:
+        rows = (await status(Operations(house.server)))["behind"]
+    assert {row["node"]: row["superior"] for row in rows} == {
+        "plant-4": "center-1",
+        "west": "center-1",
+        "plant-3": "west",
+        "far": "west",
+        "plant-5": "far",
+    }
 
 
 async def test_all_nodes_below_are_known() -> None:

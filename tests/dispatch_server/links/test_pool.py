@@ -166,3 +166,17 @@ async def test_timers_of_a_session_that_ended_do_not_cut_the_back_off_short() ->
     await asyncio.sleep(20)
     waits = [after - before for before, after in pairwise(rig.dials)]
     assert [round(wait, 1) for wait in waits[:3]] == [0.8, 1.6, 3.2]
+
+
+@virtually
+async def test_a_server_that_stops_in_a_storm_begins_no_dial_any_more() -> None:
+    links, dials = many(Rig(), 500)
+    task = asyncio.get_running_loop().create_task(Pool(links).run())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    await asyncio.sleep(0.001)
+    begun = len(dials)
+    assert 32 < begun < 200
+    await asyncio.sleep(5)
+    assert task.cancelled()
+    assert len(dials) == begun

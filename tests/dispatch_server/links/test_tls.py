@@ -218,6 +218,24 @@ async def test_a_peer_that_accepts_and_says_nothing_is_given_up(
     assert house.reactor._handlers == {}
 
 
+async def test_silent_peers_do_not_hold_the_places_of_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatch_server.links.tls._COUNTED_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dialling = asyncio.get_running_loop().create_task(house.dial(silent.getsockname()[1]))
+        async with asyncio.timeout(10):
+            while not house.reactor._handlers:
+                await asyncio.sleep(0)
+            assert house.dialler.handshaking == 1
+            while house.dialler.handshaking:
+                await asyncio.sleep(0)
+        assert not dialling.done()
+        dialling.cancel()
+        await asyncio.gather(dialling, return_exceptions=True)
+    assert house.dialler.handshaking == 0
+
+
 async def test_a_port_where_nobody_listens_is_an_error_of_the_network(house: House) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
