@@ -89,6 +89,11 @@ class House:
         return channel, heard
 
 
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     house = House(tmp_path)
@@ -225,11 +230,9 @@ async def test_silent_peers_do_not_hold_the_places_of_others(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         dialling = asyncio.get_running_loop().create_task(house.dial(silent.getsockname()[1]))
         async with asyncio.timeout(10):
-            while not house.reactor._handlers:
-                await asyncio.sleep(0)
+            await until(lambda: house.reactor._handlers)
             assert house.dialler.handshaking == 1
-            while house.dialler.handshaking:
-                await asyncio.sleep(0)
+            await until(lambda: not house.dialler.handshaking)
         assert not dialling.done()
         dialling.cancel()
         await asyncio.gather(dialling, return_exceptions=True)
