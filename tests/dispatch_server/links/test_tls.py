@@ -15,6 +15,7 @@ from dispatch_server.links.reactor import Reactor
 from dispatch_server.links.tls import TlsChannel, TlsDialler
 from protocol.errors import PeerFault, WireCode
 from protocol.keys import Role
+from tests.dispatch_server.links.support import until
 from tests.protocol.aio.keyfiles import CLIENT, SERVER, KeyRoom, context_of, der_of
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -87,11 +88,6 @@ class House:
         channel, heard = await self.dialler.dial("plant-1", host, port), Heard()
         channel.start(heard)
         return channel, heard
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0.001)
 
 
 @pytest.fixture
