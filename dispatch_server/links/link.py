@@ -104,9 +104,12 @@ class Link:
             self._conversation.wake()
 
     def hang_up(self, error: LinkError) -> None:
-        """End the present session, if there is one, for this reason."""
+        """End the present session for this reason; without one, dial now whatever went wrong before."""
         if self._conversation:
             self.ended(error)
+        elif self._keeper and self.status.state is LinkState.WAITING:
+            self._redial_at = self._keeper.now()
+            self._keeper.at(self, self._redial_at)
 
     def recheck(self) -> None:
         """End the present session if its peer's certificate does not count any more."""
@@ -170,8 +173,9 @@ class Link:
 
     @property
     def session_name(self) -> str:
-        """The id that marks each line of the log about this session."""
-        return f"{self.node}#{self.status.sessions}"
+        """The id that marks each line of the log about the present session, or the one that is wanted."""
+        is_up = self.status.state is LinkState.CONNECTED
+        return f"{self.node}#{self.status.sessions + (not is_up)}"
 
     def ended(self, error: Exception) -> None:
         """The dial failed or the session is over: tell of it, and dial again later.

@@ -118,6 +118,21 @@ async def test_a_session_can_be_ended_from_outside_and_is_dialled_again() -> Non
 
 
 @virtually
+async def test_a_link_that_waits_for_its_turn_is_dialled_at_once_when_its_address_changed() -> None:
+    rig = Rig()
+    link = rig.link(fails=PeerFault(WireCode.IDENTITY, "another node"))
+    rig.start(link)
+    await until(lambda: len(rig.dials) == 5)
+    await asyncio.sleep(1)
+    rig.subordinate()
+    link.dial = rig.link().dial
+    link.hang_up(LinkLost(WireCode.REPLACED, "it is dialled elsewhere from now on"))
+    assert await until(lambda: link.status.state is LinkState.CONNECTED) < 0.1
+    await asyncio.sleep(60)
+    assert link.status.sessions == 1
+
+
+@virtually
 async def test_many_idle_links_are_all_polled_in_time() -> None:
     rig = Rig()
     rig.subordinate()
