@@ -27,6 +27,8 @@ OVER = "term 1 is over: 2 was granted since"
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
     grid = Grid(tmp_path_factory.mktemp("two") / "grid", PEOPLE)
+    # Alarms are looked at as often as readings are.
+    grid.configure("hq", "telemetry_interval_s = 60", "telemetry_interval_s = 2")
     try:
         grid.start()
         grid.wait_linked()
