@@ -218,7 +218,7 @@ def ratios(rows: Sequence[Row]) -> dict[str, float]:
     if ours is None:
         return {}
     return {
-        f"{one.peer}, {one.links} links": one.saturated.cpu_us / ours.cpu_us
+        f"{one.peer}, {one.setup}, {one.links} links": one.saturated.cpu_us / ours.cpu_us
         for one in rows
         if one.saturated and one.peer not in {LINKS, WHOLE}
     }
