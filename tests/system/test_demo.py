@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -114,7 +115,10 @@ MOMENTS: Mapping[str, Callable[[Demo], bool]] = {
 
 def interrupt(demo: Demo, moment: str, number: signal.Signals) -> int:
     """Wait for the moment and send the signal; gives the exit status, when nothing is left behind."""
-    until(lambda: MOMENTS[moment](demo), f"the demo is {moment}")
+    deadline = time.monotonic() + WITHIN
+    while not MOMENTS[moment](demo):  # looked at often: the end of a demo takes less than a tenth of a second
+        assert time.monotonic() < deadline, f"waited {WITHIN:g} s for: the demo is {moment}"
+        time.sleep(0.005)
     assert demo.process.poll() is None
     demo.process.send_signal(number)
     status = demo.end()
