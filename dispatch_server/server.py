@@ -101,14 +101,7 @@ class Server:
         station.on_committed = self._on_committed
         station.watch_orders(self._count_order)
         self.awareness: Awareness = self.guard.awareness
-        self.awareness.restore(
-            {
-                key.removeprefix(_POSTURE): _posture_named(value)
-                for key, value in station.meta.items()
-                if key.startswith(_POSTURE)
-            },
-            self._now().monotonic_s,
-        )
+        self.awareness.restore(_kept_postures(station), self._now().monotonic_s)
         self._ticked: Now | None = None
         self.listener: Listener | None = None
         self._people = people
@@ -359,6 +352,14 @@ def _beside_orders(what: str) -> Iterator[None]:
         yield
     except Exception:  # noqa: BLE001 - orders must go on when the third line of defence cannot look
         _log.exception("awareness failed", what=what)
+
+
+def _kept_postures(station: Station) -> dict[str, Posture]:
+    return {
+        key.removeprefix(_POSTURE): _posture_named(value)
+        for key, value in station.meta.items()
+        if key.startswith(_POSTURE)
+    }
 
 
 def _posture_named(value: bytes) -> Posture:

@@ -5,6 +5,7 @@ from collections import deque
 from typing import Protocol
 
 from dispatch_server.counters import Histogram
+from dispatch_server.links.allowance import Allowance
 from dispatch_server.links.channel import Channel
 from dispatch_server.links.ports import Keeper, LinkStatus, Superior
 from dispatch_server.links.schedule import NEVER, Timed
@@ -14,15 +15,12 @@ from protocol.errors import LinkLost, PeerFault, WireCode
 from protocol.handshake import Fresh
 from protocol.journal.file import JournalError
 from protocol.keys import Certificate
-from protocol.limits import HELLO_TIMEOUT, MAX_OPEN_REQUESTS, MAX_REFUSALS, Timers
+from protocol.limits import HELLO_TIMEOUT, MAX_OPEN_REQUESTS, Timers
 from protocol.requests import decode_request
 from protocol.session import Acknowledged, Opened, Reported, goodbye
 from protocol.superior import SuperiorSession
 
 _QUIET_S = 0.002  # when a message is out and no other follows within this, nobody waits for us
-_REFUSALS_FORGOTTEN_S = 60.0  # so long until MAX_REFUSALS refusals are forgotten
-_REQUEST_BURST = 60.0
-_REQUESTS_PER_S = 2.0
 
 
 class Owner(Timed, Protocol):
@@ -269,41 +267,7 @@ class Conversation:
         elif not self._is_over:
             self._link.ended(error)
 
-    def _spending(self) -> "Allowance":
+    def _spending(self) -> Allowance:
         if self._allowance is None:
             self._allowance = Allowance(self._keeper.now())
         return self._allowance
-
-
-class Allowance:
-    """How much a peer may ask and be refused: enough for people, too little for a flood."""
-
-    __slots__ = ("_at", "_refusals", "_refused_at", "_tokens")
-
-    def __init__(self, now: float) -> None:
-        self._refusals = 0.0
-        self._refused_at = now
-        self._tokens = _REQUEST_BURST
-        self._at = now
-
-    def refuse(self, refused: int, now: float) -> None:
-        """People are refused now and then for as long as a link lives; only a flood of it is a fault.
-
-        Raises PeerFault(LIMIT).
-        """
-        forgotten = (now - self._refused_at) * MAX_REFUSALS / _REFUSALS_FORGOTTEN_S
-        self._refusals = max(0.0, self._refusals - forgotten) + refused
-        self._refused_at = now
-        if self._refusals > MAX_REFUSALS:
-            raise PeerFault(WireCode.LIMIT, f"more than {MAX_REFUSALS} events refused in a short time")
-
-    def ask(self, now: float) -> None:
-        """People at one station ask a few times a minute; each question costs us a durable record.
-
-        Raises PeerFault(LIMIT).
-        """
-        earned = (now - self._at) * _REQUESTS_PER_S
-        self._tokens = min(_REQUEST_BURST, self._tokens + earned) - 1
-        self._at = now
-        if self._tokens < 0:
-            raise PeerFault(WireCode.LIMIT, "too many requests")

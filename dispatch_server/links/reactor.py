@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from socket import socket
 
-READ = select.EPOLLIN
-WRITE = select.EPOLLOUT
+READ = 0x001  # EPOLLIN and EPOLLOUT by number: where there is no epoll this module must still be importable
+WRITE = 0x004
 _BATCH = 8  # few, and each is served whole: epoll then begins with those that it has not named
 _BATCHES = 8  # of a turn
 _KNOWN_S = 0.004  # of a turn for the links that are up: a thousand ends at once take more than a poll each
