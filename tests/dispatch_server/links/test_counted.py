@@ -1,4 +1,4 @@
-"""dispatch_server/links/dial.py: what happens on a link is counted for the risk board, each thing once."""
+"""dispatch_server/links/link.py: what happens on a link is counted for the risk board, each thing once."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""dispatch_server/links/dial.py: whatever goes wrong on one link ends that link alone, and is seen."""
+"""dispatch_server/links/link.py: whatever goes wrong on one link ends that link alone, and is seen."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""dispatch_server/links/dial.py: a peer's faults and our own defects cost one link, and nobody else waits."""
+"""dispatch_server/links/conversation.py: a fault of a peer, or a defect here, costs one link; nobody else waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
