@@ -1,4 +1,4 @@
-"""dispatch_server/links/conversation.py: a fault of a peer or a defect here costs one link, nobody else waits."""
+"""dispatch_server/links/conversation.py: a fault or a defect costs one link, and nobody else waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
